@@ -1,0 +1,46 @@
+"""The contracts between vmforge and its components: all that the author of a builder, provisioner,
+post-processor, communicator or data source imports."""
+
+from vmforge.sdk.artifact import Artifact, FileArtifact
+from vmforge.sdk.builder import Builder
+from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.communicator import Communicator, Connector, Endpoint, Output
+from vmforge.sdk.component import Component, Problem
+from vmforge.sdk.context import BuildContext, Machine
+from vmforge.sdk.data_source import DataSource
+from vmforge.sdk.options import Config, option
+from vmforge.sdk.post_processor import PostProcessor, Processed
+from vmforge.sdk.provisioner import Provisioner
+from vmforge.sdk.steps import Steps
+from vmforge.sdk.ui import Progress, Ui
+from vmforge.sdk.values import UNKNOWN, Duration, Secret, Size, Unknown, Value
+
+__all__ = [
+    "UNKNOWN",
+    "Artifact",
+    "BuildContext",
+    "Builder",
+    "Cancellation",
+    "Communicator",
+    "Component",
+    "Config",
+    "Connector",
+    "DataSource",
+    "Duration",
+    "Endpoint",
+    "FileArtifact",
+    "Machine",
+    "Output",
+    "PostProcessor",
+    "Problem",
+    "Processed",
+    "Progress",
+    "Provisioner",
+    "Secret",
+    "Size",
+    "Steps",
+    "Ui",
+    "Unknown",
+    "Value",
+    "option",
+]

@@ -1,0 +1,24 @@
+"""The contract of builders: what `source "TYPE" "name"` names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic
+
+from vmforge.sdk.artifact import Artifact
+from vmforge.sdk.component import C, Component
+from vmforge.sdk.context import BuildContext
+
+
+class Builder(Component[C], ABC, Generic[C]):
+    """Makes a machine, has it provisioned, and leaves an artifact."""
+
+    builder_id: ClassVar[str] = ""
+    # Whether the source's body may hold a communicator's options, and `context.connector` is used.
+    uses_communicator: ClassVar[bool] = True
+
+    @abstractmethod
+    def build(self, context: BuildContext) -> Artifact | None:
+        """Run the build. Everything that it acquires it enters through `context.steps`, which
+        releases it in reverse order when the build ends, however it ends. Calls
+        `context.provision(machine)` once the guest can be reached."""

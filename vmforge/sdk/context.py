@@ -1,0 +1,70 @@
+"""What a component gets to know and use while a build runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.ui import Ui
+
+if TYPE_CHECKING:
+    from vmforge.sdk.communicator import Communicator, Connector
+    from vmforge.sdk.steps import Steps
+
+
+class Machine(Protocol):
+    """The running machine, as provisioners see it."""
+
+    @property
+    def communicator(self) -> Communicator: ...
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """One build's surroundings, made by the pipeline.
+
+    `name` is the source's label (Packer's BUILDNAME: default file names, `PACKER_BUILD_NAME`);
+    `full_name` is what the user sees and selects by (`demo.qemu.base`). `data` holds the run-time
+    values of the template (`build.Host`, `{{ .HTTPIP }}` ...); the builder fills it before it
+    provisions. `render` renders a `{{ }}` text with the given fields beside the standard functions.
+    `scratch` is a folder of this build's own, deleted when it ends. `connector` is the source's
+    configured communicator.
+    """
+
+    name: str
+    full_name: str
+    builder_type: str
+    run_uuid: str
+    template_dir: Path
+    scratch: Path
+    ui: Ui
+    cancellation: Cancellation
+    steps: Steps
+    connector: Connector  # type: ignore[type-arg]  # of whichever configuration
+    render: Callable[[str, Mapping[str, object]], str]
+    provision: Callable[[Machine], None]
+    force: bool = False
+    debug: bool = False
+    data: MutableMapping[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that every script gets, in the guest and here, named as in Packer."""
+        values = {
+            "PACKER_BUILD_NAME": self.name,
+            "PACKER_BUILDER_TYPE": self.builder_type,
+            "PACKER_RUN_UUID": self.run_uuid,
+        }
+        for variable, key in _HTTP_VARIABLES.items():
+            if key in self.data:
+                values[variable] = self.data[key]
+        return values
+
+
+_HTTP_VARIABLES = {
+    "PACKER_HTTP_ADDR": "PackerHTTPAddr",
+    "PACKER_HTTP_IP": "PackerHTTPIP",
+    "PACKER_HTTP_PORT": "PackerHTTPPort",
+}

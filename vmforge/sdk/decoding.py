@@ -1,0 +1,330 @@
+"""From an evaluated block to frozen configurations, with every mistake reported where it stands.
+
+Types are weak, as in Packer: `"4"` is a number where a number is wanted, `true` a string where a
+string is wanted, a single value a list of one. `null` is the same as leaving the option out.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vmforge.diagnostics import Diagnostic, SourceRange, did_you_mean
+from vmforge.sdk.body import Block, Body, Setting
+from vmforge.sdk.component import Component, Problem
+from vmforge.sdk.options import Config, Option, describe_type, options_of, without_none
+from vmforge.sdk.values import UNKNOWN, Duration, Secret, Size, Unknown, Value
+
+# Renders the `{{ }}` of one string; raises ValueError with a message when it cannot.
+Render = Callable[[str], str]
+
+T = TypeVar("T", bound=Config)
+UNKNOWN_TEXT = "<unknown>"
+
+
+class Decoded:
+    """The outcome of decoding one body into several configurations.
+
+    `configs` is complete only when `diagnostics` holds no error. `unknown` names the options whose
+    values exist only at run time; they hold stand-ins, so their values prove nothing.
+    """
+
+    def __init__(self) -> None:
+        self.configs: dict[type[Config], Config] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.unknown: set[str] = set()
+
+    def get(self, config_type: type[T]) -> T:
+        config = self.configs[config_type]
+        assert isinstance(config, config_type)
+        return config
+
+
+def decode(body: Body, config_types: Sequence[type[Config]], render: Render) -> Decoded:
+    """Decode one body whose options belong to several configurations (a builder's and its
+    communicators', say). An option that none of them declares is an error with a suggestion."""
+    decoded = Decoded()
+    tables = {config_type: options_of(config_type) for config_type in config_types}
+    for config_type, table in tables.items():
+        reader = _Reader(decoded, render)
+        values = reader.read(body, table)
+        if values is not None:
+            decoded.configs[config_type] = config_type(**values)
+    _report_strangers(body, tables, decoded)
+    return decoded
+
+
+def check(component: type[Component[Any]], config: Config, body: Body, unknown: set[str]) -> list[Diagnostic]:
+    """The component's own judgement on a configuration, placed in the template."""
+    found = [problem for problem in component.check(config) if problem.option not in unknown]
+    return [_placed(problem, body) for problem in found]
+
+
+def _placed(problem: Problem, body: Body) -> Diagnostic:
+    setting = body.settings.get(problem.option)
+    place = setting.range if setting is not None else body.range
+    make = Diagnostic.warning if problem.warning else Diagnostic.error
+    return make(problem.summary, range=place, hint=problem.hint)
+
+
+def _report_strangers(
+    body: Body, tables: Mapping[type[Config], Mapping[str, Option]], decoded: Decoded
+) -> None:
+    known = {name for table in tables.values() for name in table}
+    aliases = {alias for table in tables.values() for o in table.values() for alias in o.info.aliases}
+    for setting in body.settings.values():
+        if setting.name not in known | aliases:
+            summary = f"unknown option `{setting.name}`"
+            place = setting.name_range or setting.range
+            decoded.diagnostics.append(
+                Diagnostic.error(summary, range=place, hint=did_you_mean(setting.name, known))
+            )
+    for block in body.blocks:
+        if block.type not in known:
+            summary = f"unknown block `{block.type}`"
+            hint = did_you_mean(block.type, known)
+            decoded.diagnostics.append(Diagnostic.error(summary, range=block.range, hint=hint))
+
+
+class _Mismatch(Exception):
+    """A value does not fit its option's type; the text says what was expected."""
+
+
+class _Reader:
+    """Reads the options of one configuration out of a body."""
+
+    def __init__(self, decoded: Decoded, render: Render) -> None:
+        self._decoded = decoded
+        self._render = render
+        self._failed = False
+
+    def read(self, body: Body, table: Mapping[str, Option]) -> dict[str, Any] | None:
+        """The values by name, defaults left out; None when something was wrong."""
+        values: dict[str, Any] = {}
+        for option in table.values():
+            setting = self._find(body, option)
+            blocks = [block for block in body.blocks if block.type == option.name]
+            if setting is not None and setting.value is not None:
+                self._read_setting(option, setting, values)
+            elif blocks:
+                self._read_blocks(option, blocks, values)
+            elif option.required:
+                hint = f"set `{option.name}`: {option.info.help}"
+                self._error(f"missing option `{option.name}`", body.range, hint)
+        return None if self._failed else values
+
+    def _find(self, body: Body, option: Option) -> Setting | None:
+        if option.name in body.settings:
+            return body.settings[option.name]
+        for alias in option.info.aliases:
+            if alias in body.settings:
+                setting = body.settings[alias]
+                summary = f"option `{alias}` is an old name of `{option.name}`"
+                place = setting.name_range or setting.range
+                self._decoded.diagnostics.append(
+                    Diagnostic.warning(summary, range=place, hint=f"write `{option.name}`")
+                )
+                return setting
+        return None
+
+    def _read_setting(self, option: Option, setting: Setting, values: dict[str, Any]) -> None:
+        if _holds_unknown(setting.value):
+            self._decoded.unknown.add(option.name)
+        try:
+            values[option.name] = self._convert(setting.value, option.type, option)
+        except _Mismatch as mismatch:
+            self._error(f"option `{option.name}`: {mismatch}", setting.range)
+
+    def _read_blocks(self, option: Option, blocks: Sequence[Block], values: dict[str, Any]) -> None:
+        member, many = _block_type(option.type)
+        if member is None:
+            self._error(f"`{option.name}` is an option, not a block; write `{option.name} = ...`", blocks[0].range)
+            return
+        if len(blocks) > 1 and not many:
+            self._error(f"block `{option.name}` may stand only once", blocks[1].range)
+            return
+        configs = tuple(self._read_block(block.body, member) for block in blocks)
+        if None not in configs:
+            values[option.name] = configs if many else configs[0]
+
+    def _read_block(self, body: Body, member: type[Config]) -> Config | None:
+        nested = decode(body, [member], self._render)
+        self._decoded.diagnostics += nested.diagnostics
+        self._decoded.unknown |= nested.unknown
+        config = nested.configs.get(member)
+        self._failed |= config is None
+        return config
+
+    def _error(self, summary: str, range: SourceRange | None, hint: str = "") -> None:
+        self._failed = True
+        self._decoded.diagnostics.append(Diagnostic.error(summary, range=range, hint=hint))
+
+    def _convert(self, value: Value, of: Any, option: Option) -> Any:
+        members = tuple(without_none(of))
+        if value is None and len(members) < len(typing.get_args(of) or (of,)):
+            return None
+        if len(members) == 1:
+            return self._convert_one(value, members[0], option)
+        for member in members:
+            try:
+                return self._convert_one(value, member, option)
+            except _Mismatch:
+                continue
+        raise _Mismatch(f"expected {describe_type(of)}, not {_describe(value)}")
+
+    def _convert_one(self, value: Value, of: Any, option: Option) -> Any:
+        origin, arguments = typing.get_origin(of), typing.get_args(of)
+        if isinstance(of, type) and issubclass(of, Config):
+            return self._convert_block(value, of, option)
+        if origin is tuple:
+            items = value if _is_list(value) else [value]
+            return tuple(self._convert(item, arguments[0], option) for item in typing.cast("list[Value]", items))
+        if origin is not None and issubclass(origin, Mapping):
+            if isinstance(value, Unknown):
+                return {}
+            if not isinstance(value, Mapping):
+                raise _Mismatch(f"expected a map, not {_describe(value)}")
+            return {str(key): self._convert(item, arguments[1], option) for key, item in value.items()}
+        if isinstance(value, Unknown):
+            return _stand_in(of, option)
+        return self._convert_scalar(value, of, option)
+
+    def _convert_block(self, value: Value, of: type[Config], option: Option) -> Config:
+        """An object where a block is meant (JSON templates have no other way to write it)."""
+        if not isinstance(value, Mapping):
+            raise _Mismatch(f"expected a block, not {_describe(value)}")
+        config = self._read_block(Body.of(value), of)
+        if config is None:
+            raise _Mismatch("the block has errors")
+        return config
+
+    def _convert_scalar(self, value: Value, of: Any, option: Option) -> Any:
+        if isinstance(value, str) and not option.info.late:
+            value = self._rendered(value)
+        if of is bool:
+            return _to_bool(value)
+        if of in (int, float):
+            return _to_number(value, of)
+        text = _to_text(value)
+        try:
+            return _from_text(text, of, option)
+        except ValueError as error:
+            raise _Mismatch(str(error)) from None
+
+    def _rendered(self, text: str) -> str:
+        if "{{" not in text:
+            return text
+        try:
+            return self._render(text)
+        except ValueError as error:
+            raise _Mismatch(str(error)) from None
+
+
+def _block_type(of: Any) -> tuple[type[Config] | None, bool]:
+    """The configuration that a block of this option holds, and whether it may repeat."""
+    (member, *_) = without_none(of)
+    many = typing.get_origin(member) is tuple
+    if many:
+        member = typing.get_args(member)[0]
+    return (member if isinstance(member, type) and issubclass(member, Config) else None), many
+
+
+def _from_text(text: str, of: Any, option: Option) -> Any:
+    if of is str or of is Any or of is object:
+        return text
+    if of is Secret:
+        return Secret(text)
+    if of is Path:
+        return Path(text)
+    if of is Size:
+        return Size.parse(text, default_unit=option.info.unit)
+    if of is Duration:
+        return Duration.parse(text)
+    if isinstance(of, type) and issubclass(of, StrEnum):
+        names = [member.value for member in of]
+        if text not in names:
+            near = did_you_mean(text, names)
+            choices = ", ".join(f"`{name}`" for name in names)
+            raise ValueError(f"`{text}` is none of {choices}" + (f"; {near}" if near else ""))
+        return of(text)
+    raise TypeError(f"option `{option.name}` has a type that cannot be decoded: {of!r}")
+
+
+def _to_bool(value: Value) -> bool:
+    if isinstance(value, bool):
+        return value
+    texts = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False, "": False}
+    if isinstance(value, (str, int)) and str(value).lower() in texts:
+        return texts[str(value).lower()]
+    raise _Mismatch(f"expected `true` or `false`, not {_describe(value)}")
+
+
+def _to_number(value: Value, of: Any) -> Any:
+    if isinstance(value, bool):
+        return of(value)
+    try:
+        if isinstance(value, (int, Decimal, Fraction)) or (isinstance(value, str) and value.strip()):
+            number = Fraction(value)
+            if of is float:
+                return float(number)
+            if number.denominator == 1:
+                return int(number)
+    except ValueError:
+        pass
+    raise _Mismatch(f"expected a {'whole ' if of is int else ''}number, not {_describe(value)}")
+
+
+def _to_text(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, Decimal)):
+        return str(value)
+    if isinstance(value, Fraction):
+        return str(float(value))
+    raise _Mismatch(f"expected a string, not {_describe(value)}")
+
+
+def _stand_in(of: Any, option: Option) -> Any:
+    """A value of the right type for one that is not known yet."""
+    if of in (str, Any, object):
+        return UNKNOWN_TEXT
+    if of is Secret:
+        return Secret(UNKNOWN_TEXT)
+    if of is Path:
+        return Path(UNKNOWN_TEXT)
+    if not option.required and option.default is not None and not isinstance(option.default, tuple):
+        return option.default
+    if isinstance(of, type) and issubclass(of, StrEnum):
+        return next(iter(of))
+    return {Size: Size(0), Duration: Duration(0)}.get(of, of() if of in (bool, int, float) else None)
+
+
+def _holds_unknown(value: Value) -> bool:
+    if value is UNKNOWN:
+        return True
+    if isinstance(value, Mapping):
+        return any(_holds_unknown(item) for item in value.values())
+    return _is_list(value) and any(_holds_unknown(item) for item in typing.cast("list[Value]", value))
+
+
+def _is_list(value: Value) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _describe(value: Value) -> str:
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= 40 else "a long string"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a map"
+    if value is None:
+        return "null"
+    if _is_list(value):
+        return "a list"
+    return str(value)

@@ -1,0 +1,24 @@
+"""The contract of provisioners: what changes a running machine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Generic
+
+from vmforge.sdk.component import C, Component
+from vmforge.sdk.context import BuildContext, Machine
+
+
+class Provisioner(Component[C], ABC, Generic[C]):
+    """Changes the machine. Runs again from the start when the user asked for retries."""
+
+    @abstractmethod
+    def provision(self, context: BuildContext, machine: Machine) -> None:
+        """Do the work. Raises `CommandFailed` when a command ends with a bad status,
+        `CommunicatorError` when the guest is lost."""
+
+    def input_files(self) -> Iterable[Path]:
+        """The local files and folders whose contents decide what this provisioner does."""
+        return ()

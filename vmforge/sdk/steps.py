@@ -1,0 +1,93 @@
+"""The steps of a build: named, timed, and undone in reverse order however the build ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.ui import Ui
+
+T = TypeVar("T")
+
+# Wraps the work of one step: gets its title and the work, and decides whether it runs, runs again,
+# or is followed by a pause (`-on-error=ask`, `-debug`).
+Around = Callable[[str, Callable[[], object]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """How long a step took, in seconds."""
+
+    title: str
+    seconds: float
+
+
+class Steps:
+    """Runs a build's steps and holds what they acquired.
+
+    A title is a gerund phrase ("Waiting for SSH"); it is shown, logged, timed, asked about and named
+    in the failure. Resources are objects with `__enter__` and `__exit__` (classes, not generators: a
+    generator is finished when it is collected, which would release what `-on-error=abort` keeps).
+    """
+
+    def __init__(self, ui: Ui, cancellation: Cancellation, around: Around | None = None) -> None:
+        self._ui = ui
+        self._cancellation = cancellation
+        self._around = around or (lambda title, work: work())
+        self._held: list[tuple[str, AbstractContextManager[object]]] = []
+        self.times: list[StepTime] = []
+        self.failed: str = ""
+
+    def run(self, title: str, work: Callable[[], T], *, quiet: bool = False) -> T:
+        """Do one piece of work as a step; `quiet` leaves out the line that announces it."""
+        self._cancellation.check()
+        if not quiet:
+            self._ui.say(title)
+        started = time.monotonic()
+        outcome: list[T] = []
+
+        def attempt() -> object:
+            outcome[:] = [work()]
+            return None
+
+        try:
+            self._around(title, attempt)
+        except BaseException:
+            self.failed = self.failed or title
+            raise
+        finally:
+            self.times.append(StepTime(title, time.monotonic() - started))
+        return outcome[0]
+
+    def enter(self, title: str, resource: AbstractContextManager[T], *, quiet: bool = False) -> T:
+        """Acquire a resource as a step; it is released when the build ends."""
+
+        def acquire() -> T:
+            value = resource.__enter__()
+            self._held.append((title, resource))
+            return value
+
+        return self.run(title, acquire, quiet=quiet)
+
+    def release(self, error: BaseException | None = None) -> None:
+        """Release everything, last acquired first. `error` is what ended the build, if anything did.
+
+        A release that fails becomes a warning: it never hides the build's own error, and never keeps
+        the others from being released.
+        """
+        while self._held:
+            title, resource = self._held.pop()
+            try:
+                resource.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+            except Exception as failure:
+                self._ui.warn(f"could not undo `{title}`: {failure}")
+
+    def abandon(self) -> list[str]:
+        """Keep everything as it is (`-on-error=abort`); returns the titles of what stays behind."""
+        titles = [title for title, _ in self._held]
+        self._held.clear()
+        return titles
