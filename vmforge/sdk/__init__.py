@@ -8,6 +8,7 @@ from vmforge.sdk.communicator import Communicator, Connector, Endpoint, Output
 from vmforge.sdk.component import Component, Problem
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.data_source import DataSource
+from vmforge.sdk.host import Health, HostFinding
 from vmforge.sdk.options import Config, option
 from vmforge.sdk.post_processor import PostProcessor, Processed
 from vmforge.sdk.provisioner import Provisioner
@@ -29,6 +30,8 @@ __all__ = [
     "Duration",
     "Endpoint",
     "FileArtifact",
+    "Health",
+    "HostFinding",
     "Machine",
     "Output",
     "PostProcessor",

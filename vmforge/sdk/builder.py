@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar, Generic
 
 from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.component import C, Component
 from vmforge.sdk.context import BuildContext
+from vmforge.sdk.host import HostFinding
 
 
 class Builder(Component[C], ABC, Generic[C]):
@@ -22,3 +25,8 @@ class Builder(Component[C], ABC, Generic[C]):
         """Run the build. Everything that it acquires it enters through `context.steps`, which
         releases it in reverse order when the build ends, however it ends. Calls
         `context.provision(machine)` once the guest can be reached."""
+
+    @classmethod
+    def examine_host(cls, state_dir: Path) -> Iterable[HostFinding]:
+        """Look at what this builder needs on the user's machine (`vmforge doctor`); changes nothing."""
+        return ()

@@ -30,7 +30,8 @@ class BuildContext:
     `full_name` is what the user sees and selects by (`demo.qemu.base`). `data` holds the run-time
     values of the template (`build.Host`, `{{ .HTTPIP }}` ...); the builder fills it before it
     provisions. `render` renders a `{{ }}` text with the given fields beside the standard functions.
-    `scratch` is a folder of this build's own, deleted when it ends. `connector` is the source's
+    `scratch` is a folder of this build's own, deleted when it ends;
+    `state_dir` lasts. `connector` is the source's
     configured communicator.
     """
 
@@ -40,6 +41,7 @@ class BuildContext:
     run_uuid: str
     template_dir: Path
     scratch: Path
+    state_dir: Path
     ui: Ui
     cancellation: Cancellation
     steps: Steps

@@ -141,7 +141,7 @@ class _Reader:
             self._error(f"option `{option.name}`: {mismatch}", setting.range)
 
     def _read_blocks(self, option: Option, blocks: Sequence[Block], values: dict[str, Any]) -> None:
-        member, many = _block_type(option.type)
+        member, many = block_type(option.type)
         if member is None:
             self._error(f"`{option.name}` is an option, not a block; write `{option.name} = ...`", blocks[0].range)
             return
@@ -225,7 +225,7 @@ class _Reader:
             raise _Mismatch(str(error)) from None
 
 
-def _block_type(of: Any) -> tuple[type[Config] | None, bool]:
+def block_type(of: Any) -> tuple[type[Config] | None, bool]:
     """The configuration that a block of this option holds, and whether it may repeat."""
     (member, *_) = without_none(of)
     many = typing.get_origin(member) is tuple

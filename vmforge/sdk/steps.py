@@ -87,7 +87,15 @@ class Steps:
                 self._ui.warn(f"could not undo `{title}`: {failure}")
 
     def abandon(self) -> list[str]:
-        """Keep everything as it is (`-on-error=abort`); returns the titles of what stays behind."""
-        titles = [title for title, _ in self._held]
+        """Keep everything as it is (`-on-error=abort`); returns a line for each thing left behind.
+
+        A resource that has a method `keep() -> str` is told, and says what it leaves and how to end
+        it; one that answers `""`, or has no such method, leaves nothing worth a line.
+        """
+        lines = []
+        for _, resource in self._held:
+            keep = getattr(resource, "keep", None)
+            if keep is not None and (line := keep()):
+                lines.append(str(line))
         self._held.clear()
-        return titles
+        return lines

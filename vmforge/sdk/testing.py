@@ -167,6 +167,7 @@ def fake_context(
         "run_uuid": "00000000-0000-4000-8000-000000000000",
         "template_dir": scratch,
         "scratch": scratch,
+        "state_dir": scratch / "state",
         "ui": shown,
         "cancellation": cancellation,
         "steps": Steps(shown, cancellation),

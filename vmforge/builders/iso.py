@@ -1,0 +1,69 @@
+"""The installer's medium: the options that name it, and fetching it through the shared cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmforge.sdk import BuildContext, Config, Problem, option
+
+if TYPE_CHECKING:
+    from vmforge.media.iso_source import RetrievedIso
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsoOptions(Config):
+    """Options of every builder that installs from an ISO or starts from a disk image."""
+
+    iso_url: str = option("", help="Where the ISO is: http, https, file, or a path.")
+    iso_urls: tuple[str, ...] = option((), help="Several places of the same ISO, tried in order.")
+    iso_checksum: str = option(
+        "",
+        help="What the ISO must be: `sha256:HEX` (also md5, sha1, sha512), the bare hex digits, "
+        "`file:URL` of a checksum list, or `none`.",
+    )
+    iso_target_path: Path | None = option(None, help="Put the ISO there in place of the cache.", affects_image=False)
+    iso_target_extension: str = option("iso", help="The file name extension in the cache.", affects_image=False)
+    iso_skip_cache: bool = option(False, help="Fetch the ISO again, whatever the cache has.", affects_image=False)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return (self.iso_url,) if self.iso_url else self.iso_urls
+
+
+def check_iso(options: IsoOptions) -> Iterable[Problem]:
+    """What is wrong with the options, judged by their values."""
+    from vmforge.media.checksum import parse_checksum
+
+    if options.iso_url and options.iso_urls:
+        yield Problem("`iso_url` and `iso_urls` are both set", "iso_urls", hint="keep one of them")
+    if not options.urls:
+        yield Problem("there is no ISO to install from", hint="set `iso_url` (or `iso_urls`)")
+    if not options.iso_checksum:
+        hint = 'set `iso_checksum = "sha256:..."`, or "none" to trust whatever comes'
+        yield Problem("`iso_checksum` is not set", hint=hint)
+        return
+    try:
+        parse_checksum(options.iso_checksum)
+    except ValueError as error:
+        yield Problem(str(error), "iso_checksum")
+
+
+def retrieve_iso(options: IsoOptions, context: BuildContext) -> RetrievedIso:
+    """The ISO, verified, from the cache or from where it is. Raises `DownloadError`."""
+    from vmforge.cache import Store, default_root
+    from vmforge.media.iso_source import retrieve
+
+    return retrieve(
+        options.urls,
+        options.iso_checksum,
+        store=Store(default_root(os.environ)),
+        ui=context.ui,
+        cancellation=context.cancellation,
+        base_dir=Path.cwd(),
+        target_path=options.iso_target_path,
+        extension=options.iso_target_extension,
+    )

@@ -1,0 +1,34 @@
+"""The `qemu` builder: images made on QEMU through libvirt, from an installer's ISO or a disk image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from vmforge.builders.qemu.check import check_qemu
+from vmforge.builders.qemu.config import QemuConfig
+from vmforge.sdk import Artifact, BuildContext, Builder, Health, HostFinding, Problem
+
+
+class QemuBuilder(Builder[QemuConfig]):
+    """The component that `source "qemu"` names."""
+
+    config_type = QemuConfig
+    builder_id = "transcend.qemu"
+    summary = "builds a disk image on QEMU through libvirt, from an installer's ISO or a disk image"
+
+    @classmethod
+    def check(cls, config: QemuConfig) -> Iterable[Problem]:
+        return check_qemu(config)
+
+    def build(self, context: BuildContext) -> Artifact | None:
+        from vmforge.builders.qemu.recipe import build
+
+        return build(self.config, context)
+
+    @classmethod
+    def examine_host(cls, state_dir: Path) -> Iterable[HostFinding]:
+        from vmforge.hypervisor.inspection import inspect_host
+
+        for finding in inspect_host(state_dir):
+            yield HostFinding(finding.name, Health(finding.health.value), finding.text, finding.remedy)

@@ -1,0 +1,1 @@
+"""From a template to builds, and from builds to artifacts."""

@@ -1,0 +1,133 @@
+"""One build from start to end: its context, its builder, its provisioners, its post-processors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from vmforge.errors import Interrupted, VmforgeError
+from vmforge.pipeline.failure import Aborted, OnError, around_steps
+from vmforge.pipeline.plan import PlannedBuild
+from vmforge.pipeline.post_processing import Outcome, PostProcessing
+from vmforge.pipeline.provisioning import Provisioning
+from vmforge.pipeline.run import Run
+from vmforge.sdk.artifact import Artifact
+from vmforge.sdk.context import BuildContext, Machine
+from vmforge.sdk.steps import Steps, StepTime
+
+
+@dataclass
+class BuildResult:
+    """How one build ended. `error` is None when it succeeded; `seconds` is its whole duration."""
+
+    name: str
+    artifacts: list[Artifact] = field(default_factory=list)
+    error: VmforgeError | None = None
+    failed_step: str = ""
+    times: list[StepTime] = field(default_factory=list)
+    seconds: float = 0.0
+    kept: list[str] = field(default_factory=list)
+
+
+def run_build(planned: PlannedBuild, run: Run) -> BuildResult:
+    """Run one build; its failure is in the result, not raised. A bug is raised as it is."""
+    return _Build(planned, run).run()
+
+
+class _Build:
+    def __init__(self, planned: PlannedBuild, run: Run) -> None:
+        self._planned = planned
+        self._run = run
+        self._ui = run.ui_for(planned.full_name, "")
+        around = around_steps(self._ui, run.cancellation, run.on_error, run.debug)
+        self._steps = Steps(self._ui, run.cancellation, around)
+        self._provisioning = Provisioning(planned, run.redactor)
+        self._context = self._make_context()
+        self._result = BuildResult(planned.full_name)
+
+    def run(self) -> BuildResult:
+        started = time.monotonic()
+        self._run.redactor.add(self._planned.secrets)
+        try:
+            built = self._build()
+            if built is not None:
+                self._post_process(built)
+        except VmforgeError as error:
+            self._result.error = error
+            self._result.failed_step = self._steps.failed
+        self._result.times = self._steps.times
+        self._result.seconds = time.monotonic() - started
+        return self._result
+
+    def _build(self) -> Artifact | None:
+        try:
+            artifact = self._planned.builder.build(self._context)
+        except BaseException as error:
+            self._unwind(error)
+            raise
+        self._steps.release()
+        return artifact
+
+    def _unwind(self, error: BaseException) -> None:
+        """Undo what the build made, or keep it when the user asked for that."""
+        kept_by_user = isinstance(error, Aborted) or self._run.on_error.keeps_everything
+        keep = kept_by_user and isinstance(error, VmforgeError) and not isinstance(error, Interrupted)
+        if self._run.on_error is not OnError.ABORT and not isinstance(error, (Aborted, Interrupted)):
+            self._clean_up_in_guest(error)
+        if keep:
+            self._result.kept = self._steps.abandon()
+        else:
+            self._steps.release(error)
+
+    def _clean_up_in_guest(self, error: BaseException) -> None:
+        try:
+            self._provisioning.run_error_cleanup(self._context)
+        except VmforgeError as failure:
+            self._ui.error(f"the error-cleanup provisioner failed too: {failure.message}")
+            error.add_note(f"cleanup failed: {failure.message}")
+
+    def _post_process(self, built: Artifact) -> None:
+        # the machine's resources are released; post-processors ask and pause, but never retry a build
+        self._result.artifacts = [built]
+        outcome: Outcome = PostProcessing(self._planned, self._run.redactor, self._context_for).run(built)
+        self._result.artifacts = outcome.artifacts
+        if outcome.failures:
+            raise outcome.failures[0]
+
+    def _context_for(self, post_processor: str) -> BuildContext:
+        return replace(self._context, ui=self._run.ui_for(self._planned.full_name, post_processor))
+
+    def _make_context(self) -> BuildContext:
+        planned, run = self._planned, self._run
+        scratch = run.scratch / planned.full_name.replace("/", "_")
+        scratch.mkdir(parents=True, exist_ok=True)
+        return BuildContext(
+            name=planned.name,
+            full_name=planned.full_name,
+            builder_type=planned.type,
+            run_uuid=run.uuid,
+            template_dir=run.template_dir,
+            scratch=scratch,
+            state_dir=run.state_dir,
+            ui=self._ui,
+            cancellation=run.cancellation,
+            steps=self._steps,
+            connector=planned.connector,
+            render=self._render,
+            provision=self._provision,
+            force=run.force,
+            debug=run.debug,
+            data={"name": planned.name, "PackerRunUUID": run.uuid},
+        )
+
+    def _render(self, text: str, fields: Mapping[str, object]) -> str:
+        engine = self._planned.interpolator.with_build_data(self._context.data).with_fields(fields)
+        try:
+            return engine.render(text)
+        except ValueError as error:
+            raise VmforgeError(str(error)) from None
+
+    def _provision(self, machine: Machine) -> None:
+        self._provisioning.run(self._context, machine)
+

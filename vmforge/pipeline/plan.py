@@ -1,0 +1,295 @@
+"""Template -> planned builds: every component found, every body decoded and checked.
+
+Nothing here touches the network or a hypervisor; `validate` ends after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from vmforge.diagnostics import Diagnostic, Severity, SourceRange, did_you_mean
+from vmforge.pipeline.overrides import Override, apply
+from vmforge.pipeline.selection import Selection
+from vmforge.sdk.body import Body
+from vmforge.sdk.builder import Builder
+from vmforge.sdk.communicator import Connector
+from vmforge.sdk.component import Component
+from vmforge.sdk.decoding import check, decode
+from vmforge.sdk.interpolate import Interpolator, interpolator
+from vmforge.sdk.options import Config, options_of, secrets_of
+from vmforge.sdk.registry import ComponentError, Kind, Registry
+from vmforge.template import (
+    BuildBlock,
+    PostProcessorBlock,
+    ProvisionerBlock,
+    RuntimeScope,
+    SourceUse,
+    Template,
+)
+
+DEFAULT_COMMUNICATOR = "ssh"
+
+
+@dataclass(frozen=True)
+class PlannedProvisioner:
+    """A provisioner of one build: its block, and its class."""
+
+    block: ProvisionerBlock
+    component: type[Component[Any]]
+
+
+@dataclass(frozen=True)
+class PlannedPostProcessor:
+    block: PostProcessorBlock
+    component: type[Component[Any]]
+
+
+@dataclass(frozen=True)
+class PlannedBuild:
+    """One build, ready to run. `name` is the source's label, `local_name` what the build calls it."""
+
+    name: str
+    local_name: str
+    full_name: str
+    type: str
+    builder: Builder[Any]
+    connector: Connector[Any]
+    provisioners: tuple[PlannedProvisioner, ...]
+    error_cleanup: PlannedProvisioner | None
+    chains: tuple[tuple[PlannedPostProcessor, ...], ...]
+    interpolator: Interpolator
+    secrets: frozenset[str]
+
+    @property
+    def scope_name(self) -> str:
+        """What `only`, `except` and `override` inside the template match: `TYPE.NAME`."""
+        return f"{self.type}.{self.local_name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    builds: tuple[PlannedBuild, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass
+class Planner:
+    """Plans the builds of one template. `strict` makes a component that is not installed an error
+    (to build); else it is a warning (to validate)."""
+
+    template: Template
+    registry: Registry
+    started: datetime
+    selection: Selection = field(default_factory=Selection)
+    overrides: Sequence[Override] = ()
+    strict: bool = True
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        """Plan every selected build. Whoever calls must look at `diagnostics`: a plan is whole only
+        when they hold no error."""
+        uses = [(block, use) for block in self.template.builds for use in block.sources]
+        chosen = [(b, u) for b, u in uses if self.selection.takes_build(full_name(b, u))]
+        self._warn_of_unmatched(uses, chosen)
+        builds = [self._plan_build(block, use) for block, use in chosen]
+        self._check_overrides([u for _, u in chosen])
+        return Plan(tuple(b for b in builds if b is not None), self.template.warnings)
+
+    def _warn_of_unmatched(
+        self, uses: Sequence[tuple[BuildBlock, SourceUse]], chosen: Sequence[tuple[BuildBlock, SourceUse]]
+    ) -> None:
+        names = [full_name(block, use) for block, use in uses]
+        others = [p.name for b, _ in uses for chain in b.chains for p in chain]
+        listed = ", ".join(f"`{name}`" for name in names)
+        for pattern in self.selection.unmatched([*names, *others]):
+            summary = f"pattern `{pattern}` matches no build"
+            self.diagnostics.append(Diagnostic.warning(summary, hint=f"the builds are {listed}"))
+        if not chosen:
+            hint = f"the template has {listed}" if names else "add a `build` block with `sources = [...]`"
+            self.diagnostics.append(Diagnostic.error("no builds to run", hint=hint))
+
+    def _check_overrides(self, uses: Sequence[SourceUse]) -> None:
+        names = {name for use in uses for name in _names_of(use)}
+        for override in self.overrides:
+            if override.source and override.source not in names:
+                summary = f"`--set {override.source}.{override.option}`: there is no source `{override.source}`"
+                hint = did_you_mean(override.source, names)
+                self.diagnostics.append(Diagnostic.error(summary, hint=hint))
+
+    def _plan_build(self, block: BuildBlock, use: SourceUse) -> PlannedBuild | None:
+        component = self._load(Kind.BUILDER, use.type, use.range)
+        if component is None:
+            return None
+        engine = self._interpolator(use)
+        configured = self._configure_source(component, use, engine)
+        provisioners = self._plan_provisioners(block, use, engine)
+        chains = self._plan_chains(block, use, engine)
+        cleanup = block.error_cleanup
+        planned_cleanup = self._plan_provisioner(cleanup, use, engine) if cleanup is not None else None
+        if configured is None:
+            return None
+        builder, connector, secrets = configured
+        return PlannedBuild(
+            name=use.label,
+            local_name=use.name,
+            full_name=full_name(block, use),
+            type=use.type,
+            builder=builder,
+            connector=connector,
+            provisioners=provisioners,
+            error_cleanup=planned_cleanup,
+            chains=chains,
+            interpolator=engine,
+            secrets=frozenset(secrets),
+        )
+
+    def _interpolator(self, use: SourceUse) -> Interpolator:
+        return interpolator(
+            started=self.started,
+            template_dir=self.template.root,
+            build_name=use.label,
+            build_type=use.type,
+        )
+
+    def _configure_source(
+        self, component: type[Component[Any]], use: SourceUse, engine: Interpolator
+    ) -> tuple[Builder[Any], Connector[Any], set[str]] | None:
+        """The source's builder and communicator, both decoded from its one body."""
+        assert issubclass(component, Builder)
+        evaluated = use.evaluate()
+        self.diagnostics += evaluated.diagnostics
+        connectors = self._connectors() if component.uses_communicator else {}
+        known = set(options_of(component.config_type))
+        known |= {name for c in connectors.values() for name in options_of(c.config_type)}
+        body = apply(self.overrides, evaluated.body, _names_of(use), known)
+        chosen, body = self._choose_connector(body, connectors)
+        # every communicator's options are accepted beside the builder's; only the chosen one's must be right
+        others = {n for name, c in connectors.items() if name != chosen for n in options_of(c.config_type)}
+        wanted = [component.config_type] + ([connectors[chosen].config_type] if chosen in connectors else [])
+        others -= {n for config_type in wanted for n in options_of(config_type)}
+        decoded = decode(_without(body, others), wanted, engine.render)
+        self.diagnostics += decoded.diagnostics
+        if len(decoded.configs) < len(wanted):
+            return None
+        secrets: set[str] = set()
+        for part in [component, *([connectors[chosen]] if chosen in connectors else [])]:
+            config = decoded.get(part.config_type)
+            self.diagnostics += check(part, config, body, decoded.unknown)
+            secrets |= set(secrets_of(config))
+        connector = connectors.get(chosen) or self.registry.load(Kind.COMMUNICATOR, "none")
+        assert issubclass(connector, Connector)
+        config = decoded.configs.get(connector.config_type) or connector.config_type()
+        return component(decoded.get(component.config_type)), connector(config), secrets
+
+    def _connectors(self) -> dict[str, type[Component[Any]]]:
+        names = self.registry.names(Kind.COMMUNICATOR)
+        return {name: self.registry.load(Kind.COMMUNICATOR, name) for name in names}
+
+    def _choose_connector(
+        self, body: Body, connectors: Mapping[str, type[Component[Any]]]
+    ) -> tuple[str, Body]:
+        setting = body.settings.get("communicator")
+        if not connectors:
+            return "", body
+        name = setting.value if setting is not None and setting.value is not None else DEFAULT_COMMUNICATOR
+        if name not in connectors and setting is not None:
+            listed = ", ".join(f"`{known}`" for known in sorted(connectors))
+            hint = did_you_mean(str(name), connectors) or f"known are {listed}"
+            self.diagnostics.append(
+                Diagnostic.error(f"there is no communicator `{name}`", range=setting.range, hint=hint)
+            )
+        return str(name), _without(body, {"communicator"})
+
+    def _plan_provisioners(
+        self, block: BuildBlock, use: SourceUse, engine: Interpolator
+    ) -> tuple[PlannedProvisioner, ...]:
+        wanted = [p for p in block.provisioners if _applies(p.only, p.except_, use)]
+        planned = [self._plan_provisioner(provisioner, use, engine) for provisioner in wanted]
+        return tuple(p for p in planned if p is not None)
+
+    def _plan_provisioner(
+        self, block: ProvisionerBlock, use: SourceUse, engine: Interpolator
+    ) -> PlannedProvisioner | None:
+        component = self._load(Kind.PROVISIONER, block.type, block.range)
+        if component is None:
+            return None
+        self._check_body(component, block.evaluate, use, engine)
+        return PlannedProvisioner(block, component)
+
+    def _plan_chains(
+        self, block: BuildBlock, use: SourceUse, engine: Interpolator
+    ) -> tuple[tuple[PlannedPostProcessor, ...], ...]:
+        chains = []
+        for chain in block.chains:
+            planned = []
+            for post_processor in chain:
+                if not self.selection.takes_post_processor(post_processor.name):
+                    break
+                if not _applies(post_processor.only, post_processor.except_, use):
+                    continue
+                component = self._load(Kind.POST_PROCESSOR, post_processor.type, post_processor.range)
+                if component is not None:
+                    self._check_body(component, post_processor.evaluate, use, engine)
+                    planned.append(PlannedPostProcessor(post_processor, component))
+            chains.append(tuple(planned))
+        return tuple(chain for chain in chains if chain)
+
+    def _check_body(
+        self,
+        component: type[Component[Any]],
+        evaluate: Callable[[RuntimeScope], Any],
+        use: SourceUse,
+        engine: Interpolator,
+    ) -> None:
+        _, diagnostics = configure(component, evaluate, RuntimeScope(use.name, use.type, None), engine)
+        self.diagnostics += diagnostics
+
+    def _load(self, kind: Kind, name: str, range: SourceRange | None) -> type[Component[Any]] | None:
+        try:
+            return self.registry.load(kind, name)
+        except ComponentError as error:
+            severity = Severity.ERROR if self.strict else Severity.WARNING
+            found = Diagnostic(severity, error.message, range=range, hint=error.hint)
+            if found not in self.diagnostics:
+                self.diagnostics.append(found)
+            return None
+
+
+def configure(
+    component: type[Component[Any]],
+    evaluate: Callable[[RuntimeScope], Any],
+    scope: RuntimeScope,
+    engine: Interpolator,
+) -> tuple[Config | None, list[Diagnostic]]:
+    """Evaluate and decode one component's block. Done twice for what uses `build.*`: when planned,
+    with the values of the run unknown, and when it runs."""
+    evaluated = evaluate(scope)
+    decoded = decode(evaluated.body, [component.config_type], engine.render)
+    diagnostics = [*evaluated.diagnostics, *decoded.diagnostics]
+    config = decoded.configs.get(component.config_type)
+    if config is not None:
+        diagnostics += check(component, config, evaluated.body, decoded.unknown)
+    return config, diagnostics
+
+
+def full_name(block: BuildBlock, use: SourceUse) -> str:
+    """A build's name as users select it: `[BUILD.]TYPE.NAME`."""
+    return ".".join(part for part in (block.name, use.type, use.name) if part)
+
+
+def _names_of(use: SourceUse) -> tuple[str, ...]:
+    return (use.name, use.label, f"{use.type}.{use.name}", f"{use.type}.{use.label}", use.type)
+
+
+def _applies(only: Sequence[str], except_: Sequence[str], use: SourceUse) -> bool:
+    name = f"{use.type}.{use.name}"
+    return name in only if only else name not in except_
+
+
+def _without(body: Body, names: set[str]) -> Body:
+    kept = {name: setting for name, setting in body.settings.items() if name not in names}
+    blocks = tuple(block for block in body.blocks if block.type not in names)
+    return Body(kept, blocks, body.range)

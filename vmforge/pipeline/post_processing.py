@@ -1,0 +1,113 @@
+"""Runs the post-processor chains of one build and decides which artifacts stay.
+
+Every chain starts from the builder's artifact. Where Packer deletes the builder's artifact after a
+post-processor failed, vmforge keeps it: the finished image is never lost to a step after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from vmforge.diagnostics import raise_errors
+from vmforge.errors import Interrupted, VmforgeError
+from vmforge.pipeline.plan import PlannedBuild, PlannedPostProcessor, configure
+from vmforge.sdk.artifact import Artifact
+from vmforge.sdk.context import BuildContext
+from vmforge.sdk.options import secrets_of
+from vmforge.sdk.post_processor import PostProcessor, Processed
+from vmforge.sdk.redaction import Redactor
+from vmforge.template import RuntimeScope
+
+
+@dataclass
+class Outcome:
+    """What stands when all chains have run, in the order to be listed, and what failed."""
+
+    artifacts: list[Artifact] = field(default_factory=list)
+    failures: list[VmforgeError] = field(default_factory=list)
+
+
+@dataclass
+class PostProcessing:
+    """The chains of one build. `context_for` gives the context that speaks under a post-processor's
+    name."""
+
+    planned: PlannedBuild
+    redactor: Redactor
+    context_for: Callable[[str], BuildContext]
+
+    def run(self, built: Artifact) -> Outcome:
+        outcome = Outcome()
+        keep_built = not self.planned.chains
+        for chain in self.planned.chains:
+            try:
+                keep_built |= self._run_chain(chain, built, outcome.artifacts)
+            except Interrupted:
+                raise
+            except VmforgeError as error:
+                keep_built = True
+                outcome.failures.append(error)
+        if keep_built:
+            outcome.artifacts.insert(0, built)
+        else:
+            built.destroy()
+        return outcome
+
+    def _run_chain(
+        self, chain: tuple[PlannedPostProcessor, ...], built: Artifact, kept: list[Artifact]
+    ) -> bool:
+        """Run one chain, add what it leaves to `kept`; returns whether the builder's artifact stays."""
+        keep_built, current = False, built
+        for position, post_processor in enumerate(chain):
+            processed = self._process(post_processor, current)
+            keep = _keeps_input(post_processor, processed)
+            if position == 0:
+                keep_built = keep
+            elif keep:
+                kept.append(current)
+            elif processed.artifact is not None:
+                current.destroy()
+            if processed.artifact is None:
+                return True if position == 0 else keep_built
+            current = processed.artifact
+        kept.append(current)
+        return keep_built
+
+    def _process(self, post_processor: PlannedPostProcessor, artifact: Artifact) -> Processed:
+        block = post_processor.block
+        context = self.context_for(block.type)
+        named = f" `{block.name}`" if block.name != block.type else ""
+        title = f"Post-processing with {block.type}{named}"
+
+        def work() -> Processed:
+            return self._instance(post_processor, context).process(context, artifact)
+
+        try:
+            return context.steps.run(title, work)
+        except Interrupted:
+            raise
+        except VmforgeError as error:
+            error.message = f"post-processor `{block.name}`: {error.message}"
+            raise
+
+    def _instance(self, post_processor: PlannedPostProcessor, context: BuildContext) -> PostProcessor[Any]:
+        scope = RuntimeScope(self.planned.local_name, self.planned.type, dict(context.data))
+        engine = self.planned.interpolator.with_build_data(context.data)
+        config, diagnostics = configure(
+            post_processor.component, post_processor.block.evaluate, scope, engine
+        )
+        raise_errors(diagnostics)
+        assert config is not None
+        self.redactor.add(secrets_of(config))
+        component = post_processor.component(config)
+        assert isinstance(component, PostProcessor)
+        return component
+
+
+def _keeps_input(post_processor: PlannedPostProcessor, processed: Processed) -> bool:
+    if processed.must_keep:
+        return True
+    wish = post_processor.block.keep_input_artifact
+    return processed.keep_input if wish is None else wish

@@ -1,0 +1,130 @@
+"""Runs a build's provisioners on its machine: pauses, time limits, retries, the cleanup provisioner."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+from vmforge.diagnostics import raise_errors
+from vmforge.errors import Interrupted, VmforgeError
+from vmforge.pipeline.plan import PlannedBuild, PlannedProvisioner, configure
+from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.context import BuildContext, Machine
+from vmforge.sdk.options import secrets_of
+from vmforge.sdk.provisioner import Provisioner
+from vmforge.sdk.redaction import Redactor
+from vmforge.template import ProvisionerBlock, RuntimeScope
+
+
+@dataclass
+class Provisioning:
+    """The provisioners of one build. `machine` is what they ran on, once they have started."""
+
+    planned: PlannedBuild
+    redactor: Redactor
+    machine: Machine | None = None
+
+    def run(self, context: BuildContext, machine: Machine) -> None:
+        """Run them all, in order, each as a step."""
+        self.machine = machine
+        for provisioner in self.planned.provisioners:
+            self._run_one(context, machine, provisioner)
+
+    def run_error_cleanup(self, context: BuildContext) -> None:
+        """Run the error-cleanup provisioner, if there is one and the machine was ever reached."""
+        if self.planned.error_cleanup is not None and self.machine is not None:
+            context.ui.say("Running the error-cleanup provisioner")
+            self._run_one(context, self.machine, self.planned.error_cleanup)
+
+    def _run_one(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> None:
+        block = provisioner.block
+        title = f"Provisioning with {block.type}" + (f" `{block.name}`" if block.name != block.type else "")
+        if context.debug:
+            context.ui.ask(f"About to run provisioner `{block.type}`. Press Enter to go on.")
+        try:
+            context.steps.run(title, lambda: self._attempt(context, machine, provisioner))
+        except Interrupted:
+            raise
+        except VmforgeError as error:
+            if not block.continue_on_error:
+                raise
+            context.ui.warn(f"{title}: {error.message}; going on, because `continue_on_error` is set")
+
+    def _attempt(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> None:
+        """One run and its retries; when all failed, the first failure is the one to report."""
+        first: VmforgeError | None = None
+        for tries_left in range(provisioner.block.max_retries, -1, -1):
+            try:
+                self._pause_and_run(context, machine, provisioner)
+                return
+            except Interrupted:
+                raise
+            except VmforgeError as error:
+                first = first or error
+                if tries_left:
+                    context.ui.warn(f"{error.message}; trying again ({tries_left} left)")
+        assert first is not None
+        raise first
+
+    def _pause_and_run(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> None:
+        block = provisioner.block
+        if block.pause_before is not None and block.pause_before.seconds > 0:
+            context.ui.message(f"pausing {block.pause_before} before the provisioner")
+            context.cancellation.wait(block.pause_before.seconds)
+        component = self._instance(provisioner, context)
+        limit = None if context.debug else block.timeout
+        if limit is None:
+            component.provision(context, machine)
+            return
+        with _TimeLimit(context.cancellation, machine, block, limit.seconds) as cancellation:
+            component.provision(replace(context, cancellation=cancellation), machine)
+
+    def _instance(self, provisioner: PlannedProvisioner, context: BuildContext) -> Provisioner[Any]:
+        """The provisioner with its options decoded again, now that the values of the run are known."""
+        scope = RuntimeScope(self.planned.local_name, self.planned.type, dict(context.data))
+        engine = self.planned.interpolator.with_build_data(context.data)
+        config, diagnostics = configure(provisioner.component, provisioner.block.evaluate, scope, engine)
+        raise_errors(diagnostics)
+        assert config is not None
+        self.redactor.add(secrets_of(config))
+        component = provisioner.component(config)
+        assert isinstance(component, Provisioner)
+        return component
+
+
+class _TimeLimit:
+    """Ends a provisioner that runs too long: cancels its waits and cuts its connection."""
+
+    def __init__(
+        self, parent: Cancellation, machine: Machine, block: ProvisionerBlock, seconds: float
+    ) -> None:
+        self._parent, self._machine, self._block, self._seconds = parent, machine, block, seconds
+        self._own = Cancellation()
+        self._expired = threading.Event()
+        self._link = parent.on_cancel(self._own.cancel)
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+
+    def _expire(self) -> None:
+        self._expired.set()
+        self._own.cancel()
+        self._machine.communicator.close()
+
+    def __enter__(self) -> Cancellation:
+        self._link.__enter__()
+        self._timer.start()
+        return self._own
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        self._link.__exit__(kind, error, trace)
+        if not self._expired.is_set() or self._parent.cancelled:
+            return
+        self._machine.communicator.reconnect(60.0)
+        message = f"provisioner `{self._block.type}` took longer than its `timeout` of {self._block.timeout}"
+        raise VmforgeError(message, hint="raise `timeout`, or look at what it waits for with `-debug`") from error
+

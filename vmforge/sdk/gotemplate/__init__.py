@@ -1,0 +1,10 @@
+"""The language of `{{ }}`: Go's text/template (https://pkg.go.dev/text/template), parsed and executed.
+
+Left out are `define`, `template` and `block` (one text is one template here), `call`, and complex
+numbers; asking for them is an error that says so.
+"""
+
+from vmforge.sdk.gotemplate.errors import TemplateError
+from vmforge.sdk.gotemplate.execution import Function, render
+
+__all__ = ["Function", "TemplateError", "render"]
