@@ -1,0 +1,1 @@
+"""A machine's screen and keyboard: boot commands typed, screens seen, over VNC."""

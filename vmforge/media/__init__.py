@@ -1,0 +1,1 @@
+"""Installation media: fetched and verified, read, and made (ISO and floppy images)."""

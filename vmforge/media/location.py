@@ -1,0 +1,75 @@
+"""Where a medium is: a URL to fetch, or a file on this machine."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from vmforge.errors import DownloadError
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A URL that requests can fetch."""
+
+    url: str
+
+    @property
+    def path(self) -> str:
+        """The URL's path, decoded: what a list of checksums may name."""
+        return unquote(urlsplit(self.url).path)
+
+    @property
+    def host(self) -> str:
+        """The server's name, with the port where the URL has one."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+    @property
+    def name(self) -> str:
+        """The last part of the path, for a title."""
+        return posixpath.basename(self.path) or self.url
+
+    def __str__(self) -> str:
+        """The URL as it may be shown: without a password, and without a query, which may hold a key."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A file on this machine, used where it is."""
+
+    file: Path
+
+    @property
+    def path(self) -> str:
+        return str(self.file)
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def __str__(self) -> str:
+        return str(self.file)
+
+
+def parse_location(text: str, base_dir: Path) -> Remote | Local:
+    """Read a URL (http, https, file) or a path; relative paths count from `base_dir`.
+
+    Raises DownloadError for other kinds of URL.
+    """
+    scheme, separator, rest = text.strip().partition("://")
+    if not separator:
+        return Local(base_dir / Path(text.strip().removeprefix("file:")).expanduser())
+    if scheme.lower() in ("http", "https"):
+        return Remote(text.strip())
+    if scheme.lower() == "file":
+        return Local(
+            base_dir / unquote(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest)
+        )
+    raise DownloadError(
+        f"`{scheme}://` URLs cannot be fetched",
+        hint="use an http, https or file URL, or a path",
+    )
