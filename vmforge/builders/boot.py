@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vmforge.sdk import BuildContext, Config, Duration, Problem, option
 
 if TYPE_CHECKING:
-    from vmforge.console import Keyboard
+    from vmforge.console.keys import Keyboard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +67,14 @@ def type_boot_steps(
     options: BootOptions, keyboard: Keyboard, context: BuildContext, fields: Mapping[str, object]
 ) -> None:
     """Type the whole boot command. `fields` are what its `{{ }}` may use."""
-    from vmforge.console import Typist, default_key_interval, parse_boot_command
+    from vmforge.console.boot_command import parse_boot_command
+    from vmforge.console.typist import default_key_interval, type_boot_command
 
     interval = options.boot_key_interval or default_key_interval(os.environ)
-    typist = Typist(keyboard, interval, context.cancellation)
     for number, (command, description) in enumerate(options.steps, 1):
         if options.boot_steps:
             context.ui.message(f"boot step {number}: {description or command}")
-        typist.type(parse_boot_command(context.render(command, fields)))
+        parsed = parse_boot_command(context.render(command, fields))
+        type_boot_command(parsed, keyboard, key_interval=interval, cancellation=context.cancellation)
         if context.debug and options.boot_steps:
             context.ui.ask(f"Boot step {number} typed. Press Enter to go on.")

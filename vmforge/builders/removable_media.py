@@ -48,19 +48,28 @@ def make_floppy(options: RemovableMediaOptions, context: BuildContext) -> Path |
     write_floppy(
         target,
         files=options.floppy_files,
-        directories=options.floppy_dirs,
+        dirs=options.floppy_dirs,
         content=options.floppy_content,
         label=options.floppy_label,
+        base_dir=Path.cwd(),
+        ui=context.ui,
     )
     return target
 
 
 def make_cd(options: RemovableMediaOptions, context: BuildContext) -> Path | None:
     """The CD's image, in the build's scratch folder; None when the template wants none."""
-    from vmforge.media.cdrom import write_cd
+    from vmforge.media.cdrom import write_cdrom
 
     if not options.wants_cd:
         return None
     target = context.scratch / "cd.iso"
-    write_cd(target, files=options.cd_files, content=options.cd_content, label=options.cd_label)
+    write_cdrom(
+        target,
+        files=options.cd_files,
+        content=options.cd_content,
+        label=options.cd_label,
+        base_dir=Path.cwd(),
+        ui=context.ui,
+    )
     return target

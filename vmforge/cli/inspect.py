@@ -20,6 +20,7 @@ from vmforge.cli.template_options import (
 from vmforge.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from vmforge.sdk.values import Value
     from vmforge.template import BuildBlock, Template
 
 NAME = "inspect"
@@ -101,7 +102,7 @@ def _machine(shown: Terminal, template: Template) -> None:
 def _as_json(template: Template) -> dict[str, object]:
     from vmforge.template import format_value
 
-    def value_of(sensitive: bool, value: object) -> str:
+    def value_of(sensitive: bool, value: Value) -> str:
         return "<sensitive>" if sensitive else format_value(value)
 
     return {

@@ -19,7 +19,7 @@ from vmforge.sdk.communicator import Connector
 from vmforge.sdk.component import Component
 from vmforge.sdk.decoding import check, decode
 from vmforge.sdk.interpolate import Interpolator, interpolator
-from vmforge.sdk.options import Config, options_of, secrets_of
+from vmforge.sdk.options import Config, options_of, secrets_of, texts_of
 from vmforge.sdk.registry import ComponentError, Kind, Registry
 from vmforge.template import (
     BuildBlock,
@@ -175,14 +175,17 @@ class Planner:
         if len(decoded.configs) < len(wanted):
             return None
         secrets: set[str] = set()
+        public: set[str] = set()
         for part in [component, *([connectors[chosen]] if chosen in connectors else [])]:
             config = decoded.get(part.config_type)
             self.diagnostics += check(part, config, body, decoded.unknown)
             secrets |= set(secrets_of(config))
+            public |= set(texts_of(config))
         connector = connectors.get(chosen) or self.registry.load(Kind.COMMUNICATOR, "none")
         assert issubclass(connector, Connector)
         config = decoded.configs.get(connector.config_type) or connector.config_type()
-        return component(decoded.get(component.config_type)), connector(config), secrets
+        # a password that is also the user's name (`vagrant`) hides nothing, and would hide every path
+        return component(decoded.get(component.config_type)), connector(config), secrets - public
 
     def _connectors(self) -> dict[str, type[Component[Any]]]:
         names = self.registry.names(Kind.COMMUNICATOR)

@@ -72,6 +72,8 @@ class PostProcessing:
             if processed.artifact is None:
                 return True if position == 0 else keep_built
             current = processed.artifact
+        if current is built:  # the chain only looked at it (a manifest, say)
+            return True
         kept.append(current)
         return keep_built
 

@@ -40,7 +40,7 @@ class Provisioning:
 
     def _run_one(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> None:
         block = provisioner.block
-        title = f"Provisioning with {block.type}" + (f" `{block.name}`" if block.name != block.type else "")
+        title = f"Provisioning with {block.type}" + (f" `{block.name}`" if block.name not in ("", block.type) else "")
         if context.debug:
             context.ui.ask(f"About to run provisioner `{block.type}`. Press Enter to go on.")
         try:

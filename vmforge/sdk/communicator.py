@@ -94,3 +94,8 @@ class Connector(Component[C], ABC, Generic[C]):
         when the machine is dead. The user's time limits are multiplied by `time_scale` (10 under
         software emulation). Raises `CommunicatorError` naming what was last seen.
         """
+
+    def finish(self, context: BuildContext, communicator: Communicator) -> None:
+        """Tidy the guest up once it is provisioned (take a temporary key out of it, say). The builder
+        calls it last of all, before it shuts the guest down; failures are warnings."""
+        return None

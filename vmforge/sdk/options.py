@@ -57,7 +57,11 @@ def option(
 ) -> Any:
     """Declare an option as a field of a `Config`. Without a default the user must set it."""
     info = OptionInfo(help, late, affects_image, aliases, unit, default_text)
-    return dataclasses.field(default=default, metadata={_METADATA_KEY: info})
+    metadata = {_METADATA_KEY: info}
+    if isinstance(default, Mapping):
+        # dataclasses refuse a dict as a default, because instances could share and change it
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,17 @@ def options_of(config_type: type[Config]) -> Mapping[str, Option]:
     hints = typing.get_type_hints(config_type)
     return types.MappingProxyType(
         {
-            f.name: Option(f.name, hints[f.name], f.default, f.metadata[_METADATA_KEY])
+            f.name: Option(f.name, hints[f.name], _default_of(f), f.metadata[_METADATA_KEY])
             for f in dataclasses.fields(config_type)
             if _METADATA_KEY in f.metadata
         }
     )
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 _TYPE_NAMES = {
@@ -132,6 +142,11 @@ def secrets_of(config: Config) -> Iterator[str]:
     """Every secret string that a configuration holds, nested ones too."""
     for value in (getattr(config, f.name) for f in dataclasses.fields(config)):
         yield from _secrets_in(value)
+
+
+def texts_of(config: Config) -> Iterator[str]:
+    """The plain strings among a configuration's values."""
+    return (value for f in dataclasses.fields(config) if isinstance(value := getattr(config, f.name), str))
 
 
 def _secrets_in(value: object) -> Iterator[str]:

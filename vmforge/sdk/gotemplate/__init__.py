@@ -4,7 +4,8 @@ Left out are `define`, `template` and `block` (one text is one template here), `
 numbers; asking for them is an error that says so.
 """
 
+from vmforge.sdk.gotemplate.checking import check
 from vmforge.sdk.gotemplate.errors import TemplateError
 from vmforge.sdk.gotemplate.execution import Function, render
 
-__all__ = ["Function", "TemplateError", "render"]
+__all__ = ["Function", "TemplateError", "check", "render"]

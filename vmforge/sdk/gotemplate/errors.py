@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from vmforge.diagnostics import did_you_mean
 
 _LONGEST_EXCERPT = 60
 
@@ -18,6 +21,16 @@ def template_error(text: str, position: int, problem: str, advice: str = "") -> 
     """
     message = f"{problem} {_place(text, position)}"
     return TemplateError(f"{message}; {advice}" if advice else message)
+
+
+def field_error(text: str, position: int, name: str, known: Iterable[str]) -> TemplateError:
+    """The error for a field that the data do not have; `known` are those that they have."""
+    fields = [f".{field}" for field in sorted(known)]
+    listed = (
+        "known are " + ", ".join(f"`{field}`" for field in fields) if fields else "there are no fields here"
+    )
+    advice = f"{did_you_mean(f'.{name}', fields)} {listed}".strip()
+    return template_error(text, position, f"unknown field `.{name}`", advice)
 
 
 def _place(text: str, position: int) -> str:

@@ -79,7 +79,9 @@ def tokenize(text: str) -> Iterator[Token]:
         if comment is not None:
             position, trim = _skip_comment(text, start, comment.end())
             continue
-        trims = text.startswith("{{-", start) and text[start + 3 : start + 4] in _SPACES and len(text) > start + 3
+        trims = (
+            text.startswith("{{-", start) and text[start + 3 : start + 4] in _SPACES and len(text) > start + 3
+        )
         yield Token(Kind.OPEN_ACTION, "{{", start)
         for token in _inside(text, start + (3 if trims else 2)):
             yield token
@@ -156,7 +158,9 @@ def _unescape(match: re.Match[str]) -> str:
     if character in "\\'\"":
         return character
     if character not in _ESCAPES:
-        raise ValueError(f"`\\{character}` is no escape; write `\\\\` for a backslash, or quote with backquotes")
+        raise ValueError(
+            f"`\\{character}` is no escape; write `\\\\` for a backslash, or quote with backquotes"
+        )
     return _ESCAPES[character]
 
 

@@ -12,7 +12,11 @@ from vmforge.sdk.gotemplate.lexer import Kind, Token, tokenize, unquote
 
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "nil": None}
 _UNSUPPORTED = frozenset({"define", "template", "block"})
-_BRANCHES = {"if": syntax.If, "with": syntax.With, "range": syntax.Range}
+_BRANCHES: dict[str, type[syntax.If | syntax.With | syntax.Range]] = {
+    "if": syntax.If,
+    "with": syntax.With,
+    "range": syntax.Range,
+}
 # Python's own stack bounds the recursion; no template that a person wrote comes near this depth.
 _DEEPEST = 50
 
@@ -58,7 +62,9 @@ class _Parser:
     def _unexpected(self, expected: str) -> NoReturn:
         found = self._next
         names_itself = found.kind.value.startswith(("`", "the ", "a space"))
-        self._fail(found.position, f"expected {expected}, not {found.kind if names_itself else f'`{found.text}`'}")
+        self._fail(
+            found.position, f"expected {expected}, not {found.kind if names_itself else f'`{found.text}`'}"
+        )
 
     def _fail(self, position: int, problem: str, advice: str = "") -> NoReturn:
         raise template_error(self._text, position, problem, advice)
@@ -190,6 +196,8 @@ class _Parser:
             if not spaced:
                 self._unexpected(f"a space, `|` or {end.value}")
         first = operands[0]
+        if isinstance(first, syntax.Literal) and first.value is None:
+            self._fail(position, "`nil` is no value to show: expected a value or a function")
         if len(operands) > 1 and not isinstance(first, syntax.Identifier):
             self._fail(position, "only a function takes arguments: expected a function's name first")
         return syntax.Command(position, tuple(operands))
@@ -240,7 +248,11 @@ class _Parser:
 
     def _known_variable(self, token: Token) -> str:
         if token.text not in self._variables:
-            self._fail(token.position, f"variable `{token.text}` is not declared", f"write `{token.text} := ...` first")
+            self._fail(
+                token.position,
+                f"variable `{token.text}` is not declared",
+                f"write `{token.text} := ...` first",
+            )
         return token.text
 
     def _literal(self, token: Token) -> str | int | float:
@@ -258,7 +270,9 @@ def _literal_value(token: Token) -> str | int | float:
     if token.kind is Kind.CHARACTER:
         character = unquote(token.text)
         if len(character) != 1:
-            raise ValueError(f"{token.text} is not one character; strings stand in double quotes or backquotes")
+            raise ValueError(
+                f"{token.text} is not one character; strings stand in double quotes or backquotes"
+            )
         return ord(character)
     try:
         return _integer(token.text)

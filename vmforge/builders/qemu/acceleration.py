@@ -1,0 +1,48 @@
+"""KVM or software emulation: what the template asks for, and what this machine has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmforge.builders.qemu.config import Accelerator, QemuConfig
+from vmforge.errors import HostError
+from vmforge.hypervisor.connection import Hypervisor
+from vmforge.sdk import Ui
+
+# Guest-side time limits are multiplied by this under emulation, where guests run about that much
+# slower: templates written for KVM build unmodified.
+EMULATION_SCALE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """The accelerator (`kvm` or `tcg`), and the factor for time limits on the guest."""
+
+    accelerator: str
+    time_scale: float = 1.0
+
+
+def choose_speed(config: QemuConfig, hypervisor: Hypervisor, ui: Ui) -> Speed:
+    """Decide once, and tell the user when it will be slow. Raises `HostError` for an accelerator that
+    is not to be had."""
+    wanted = config.accelerator
+    if wanted in (Accelerator.NONE, Accelerator.TCG):
+        return _emulated(ui, "as the template says")
+    if wanted not in (None, Accelerator.KVM):
+        hint = "leave `accelerator` out, or give `--set accelerator=tcg`"
+        raise HostError(f"the accelerator `{wanted}` is not supported", hint=hint)
+    found = hypervisor.acceleration(emulator=config.qemu_binary)
+    if found.kind == "kvm":
+        return Speed("kvm")
+    if wanted is Accelerator.KVM:
+        hint = "build without it: `--set accelerator=tcg`, or `VMFORGE_ACCELERATOR=tcg` in the environment"
+        raise HostError(f'the template says `accelerator = "kvm"`, but there is no KVM: {found.reason}', hint=hint)
+    return _emulated(ui, found.reason)
+
+
+def _emulated(ui: Ui, reason: str) -> Speed:
+    ui.message(
+        f"software emulation ({reason}): the guest runs about {EMULATION_SCALE:.0f} times slower; "
+        f"its time limits are multiplied by {EMULATION_SCALE:.0f}"
+    )
+    return Speed("tcg", EMULATION_SCALE)
