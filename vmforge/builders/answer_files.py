@@ -23,13 +23,19 @@ class AnswerFileOptions(Config):
     http_content: Mapping[str, str] = option(
         {}, help='Serve these texts: `{ "/preseed.cfg" = file("preseed.cfg") }`.'
     )
-    http_port_min: int = option(0, help="The first port to try; 0 lets the system choose.", affects_image=False)
+    http_port_min: int = option(
+        0, help="The first port to try; 0 lets the system choose.", affects_image=False
+    )
     http_port_max: int = option(0, help="The last port to try.", affects_image=False)
     http_bind_address: str = option(
-        "", help="Listen on this address; by default only where the guest can reach the server.", affects_image=False
+        "",
+        help="Listen on this address; by default only where the guest can reach the server.",
+        affects_image=False,
     )
     http_interface: str = option("", help="Accepted for Packer's sake; has no effect.", affects_image=False)
-    http_network_protocol: str = option("tcp", help="Accepted for Packer's sake; has no effect.", affects_image=False)
+    http_network_protocol: str = option(
+        "tcp", help="Accepted for Packer's sake; has no effect.", affects_image=False
+    )
 
     @property
     def serves(self) -> bool:
@@ -46,10 +52,14 @@ class AnswerFileOptions(Config):
 def check_answer_files(options: AnswerFileOptions) -> Iterable[Problem]:
     """What is wrong with the options, judged by their values and the local files that they name."""
     if options.http_directory is not None and options.http_content:
-        yield Problem("`http_directory` and `http_content` are both set", "http_content", hint="keep one of them")
+        yield Problem(
+            "`http_directory` and `http_content` are both set", "http_content", hint="keep one of them"
+        )
     if options.http_directory is not None and not options.http_directory.is_dir():
         hint = "the path is relative to the current folder; `${path.root}/...` is relative to the template"
-        yield Problem(f"`http_directory`: there is no folder `{options.http_directory}`", "http_directory", hint=hint)
+        yield Problem(
+            f"`http_directory`: there is no folder `{options.http_directory}`", "http_directory", hint=hint
+        )
     if options.ports is not None and not options.ports:
         yield Problem("`http_port_max` is less than `http_port_min`", "http_port_max")
 
@@ -79,7 +89,7 @@ class AnswerFileServer:
         try:
             server.__enter__()
         except PortsInUse as error:
-            hint = "widen `http_port_min` to `http_port_max`, or leave both out: the system then chooses a free port"
+            hint = "widen `http_port_min` to `http_port_max`, or leave both out: any free port is then used"
             raise HostError(str(error), hint=hint) from None
         except OSError as error:
             raise HostError(f"cannot serve the answer files: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class FileBuilder(Builder[FileConfig]):
                 shutil.copyfile(self.config.source, staged)
             else:
                 staged.write_text(self.config.content, encoding="utf-8")
-            os.replace(staged, target)
+            staged.replace(target)
         except OSError as error:
             staged.unlink(missing_ok=True)
             raise HostError(f"cannot write `{target}`: {error.strerror}") from None

@@ -25,9 +25,15 @@ class IsoOptions(Config):
         help="What the ISO must be: `sha256:HEX` (also md5, sha1, sha512), the bare hex digits, "
         "`file:URL` of a checksum list, or `none`.",
     )
-    iso_target_path: Path | None = option(None, help="Put the ISO there in place of the cache.", affects_image=False)
-    iso_target_extension: str = option("iso", help="The file name extension in the cache.", affects_image=False)
-    iso_skip_cache: bool = option(False, help="Fetch the ISO again, whatever the cache has.", affects_image=False)
+    iso_target_path: Path | None = option(
+        None, help="Put the ISO there in place of the cache.", affects_image=False
+    )
+    iso_target_extension: str = option(
+        "iso", help="The file name extension in the cache.", affects_image=False
+    )
+    iso_skip_cache: bool = option(
+        False, help="Fetch the ISO again, whatever the cache has.", affects_image=False
+    )
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -39,5 +39,3 @@ class NullBuilder(Builder[NullConfig]):
             communicator = connector.connect(context, lambda: Endpoint("", 0))
         context.provision(_Host(communicator))
         return FileArtifact(self.builder_id, "Null", (), "Did not export anything. This is the null builder")
-
-

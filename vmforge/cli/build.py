@@ -46,8 +46,12 @@ def command(
     only: Only = [],
     except_: Except = [],
     set_: SetOption = [],
-    force: Annotated[bool, typer.Option("--force", help="Replace the artifacts of an earlier build.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="One build at a time, a pause after each step.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the artifacts of an earlier build.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="One build at a time, a pause after each step.")
+    ] = False,
     on_error: Annotated[
         str,
         typer.Option(
@@ -59,7 +63,9 @@ def command(
     parallel_builds: Annotated[
         int, typer.Option("--parallel-builds", metavar="N", help="Builds at a time; 0 means all.")
     ] = 0,
-    timestamp_ui: Annotated[bool, typer.Option("--timestamp-ui", help="Put the time before each line.")] = False,
+    timestamp_ui: Annotated[
+        bool, typer.Option("--timestamp-ui", help="Put the time before each line.")
+    ] = False,
     color: Annotated[bool, typer.Option("--color/--no-color", help="Colour on a terminal.")] = True,
     warn_on_undeclared_var: WarnUndeclared = False,
     timings: Annotated[

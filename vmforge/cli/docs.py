@@ -20,7 +20,9 @@ _WIDTH = 100
 
 def command(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="builder, provisioner, post-processor, communicator, data-source.")] = "",
+    kind: Annotated[
+        str, typer.Argument(help="builder, provisioner, post-processor, communicator, data-source.")
+    ] = "",
     name: Annotated[str, typer.Argument(help="The component, as templates name it.")] = "",
 ) -> None:
     """Print the reference of a component; without a name, list the components."""
@@ -49,7 +51,9 @@ def _reference(config_type: type[Config], indent: str = "") -> Iterator[str]:
     for option in options_of(config_type).values():
         yield ""
         yield f"{indent}{option.name} ({option.type_text}{_default(option)})"
-        yield from textwrap.wrap(option.info.help, _WIDTH, initial_indent=indent + "    ", subsequent_indent=indent + "    ")
+        yield from textwrap.wrap(
+            option.info.help, _WIDTH, initial_indent=indent + "    ", subsequent_indent=indent + "    "
+        )
         if option.info.aliases:
             yield f"{indent}    Older name: {', '.join(option.info.aliases)}."
         if nested := _nested(option):
@@ -63,6 +67,8 @@ def _default(option: Option) -> str:
         return f", default {option.info.default_text}"
     if option.default in (None, "", (), False) or option.default == {}:
         return ", default false" if option.default is False else ""
+    if isinstance(option.default, tuple):
+        return f", default [{', '.join(str(item) for item in option.default)}]"
     return f", default {option.default}"
 
 
@@ -70,6 +76,3 @@ def _nested(option: Option) -> type[Config] | None:
     from vmforge.sdk.decoding import block_type
 
     return block_type(option.type)[0]
-
-
-

@@ -38,7 +38,7 @@ def command(
 ) -> None:
     """Show a template's variables, locals and builds."""
     shown: Terminal = context.obj
-    loaded = load_template(template, var, var_file)
+    loaded = load_template(template, var, var_file, tolerant=True)
     shown.redactor.add(loaded.secrets)
     shown.diagnostics(loaded.warnings)
     if as_json:
@@ -51,17 +51,17 @@ def command(
 
 
 def _text(template: Template) -> Iterator[str]:
-    from vmforge.template import format_value
+    from vmforge.template import format_value, quote
 
     yield "Packer Inspect: HCL2 mode\n"
     yield "> input-variables:\n"
     for variable in sorted(template.variables.values(), key=lambda v: v.name):
         value = "<sensitive>" if variable.sensitive else format_value(variable.value)
-        yield f'var.{variable.name}: "{value}"'
+        yield f"var.{variable.name}: {quote(value)}"
     yield "\n> local-variables:\n"
     for local in sorted(template.local_values.values(), key=lambda v: v.name):
         value = "<sensitive>" if local.sensitive else format_value(local.value)
-        yield f'local.{local.name}: "{value}"'
+        yield f"local.{local.name}: {quote(value)}"
     yield "\n> builds:\n"
     for number, block in enumerate(template.builds):
         yield from _build_text(block, number)
@@ -107,7 +107,11 @@ def _as_json(template: Template) -> dict[str, object]:
 
     return {
         "variables": {
-            v.name: {"value": value_of(v.sensitive, v.value), "sensitive": v.sensitive, "required": v.required}
+            v.name: {
+                "value": value_of(v.sensitive, v.value),
+                "sensitive": v.sensitive,
+                "required": v.required,
+            }
             for v in template.variables.values()
         },
         "locals": {v.name: value_of(v.sensitive, v.value) for v in template.local_values.values()},

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from vmforge.pipeline.build import BuildResult
     from vmforge.sdk.artifact import Artifact
 
+# Steps that are over in no time, in seconds, only make the table longer.
+_WORTH_A_LINE = 0.05
+
 
 def show_end(shown: Terminal, result: BuildResult) -> None:
-    """One build has ended."""
+    """One build has ended. Why it failed is said when all have."""
     ui = shown.ui(result.name)
     took = format_seconds(result.seconds)
     if result.error is None:
@@ -25,8 +28,10 @@ def show_end(shown: Terminal, result: BuildResult) -> None:
     elif isinstance(result.error, Interrupted):
         ui.error(f"Interrupted after {took}; everything was released")
     else:
-        step = f" while {result.failed_step[:1].lower()}{result.failed_step[1:]}" if result.failed_step else ""
-        ui.error(f"Failed after {took}{step}: {result.error.message}")
+        step = (
+            f" while {result.failed_step[:1].lower()}{result.failed_step[1:]}" if result.failed_step else ""
+        )
+        ui.error(f"Failed after {took}{step}")
     for line in result.kept:
         ui.message(f"kept: {line}")
 
@@ -54,11 +59,12 @@ def show_summary(shown: Terminal, results: Sequence[BuildResult]) -> None:
 
 
 def _show_times(shown: Terminal, result: BuildResult) -> None:
-    if not result.times:
+    times = [step for step in result.times if step.seconds >= _WORTH_A_LINE]
+    if not times:
         return
     shown.print(f"\n{result.name}:")
-    width = max(len(step.title) for step in result.times)
-    for step in result.times:
+    width = max(len(step.title) for step in times)
+    for step in times:
         shown.print(f"  {step.title.ljust(width)}  {step.seconds:7.1f} s")
     shown.print(f"  {'all'.ljust(width)}  {result.seconds:7.1f} s")
 

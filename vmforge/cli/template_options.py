@@ -15,21 +15,28 @@ if TYPE_CHECKING:
     from vmforge.template import Template
 
 TemplateArgument = Annotated[
-    Path, typer.Argument(metavar="TEMPLATE", help="A `.pkr.hcl` file, or a folder of them.", show_default=False)
+    Path,
+    typer.Argument(metavar="TEMPLATE", help="A `.pkr.hcl` file, or a folder of them.", show_default=False),
 ]
 Var = Annotated[list[str], typer.Option("--var", metavar="NAME=VALUE", help="Set a variable; repeatable.")]
 VarFile = Annotated[
     list[Path], typer.Option("--var-file", metavar="FILE", help="Read variables from a file; repeatable.")
 ]
 Only = Annotated[
-    list[str], typer.Option("--only", metavar="GLOB,...", help="Only the builds whose names match; repeatable.")
+    list[str],
+    typer.Option("--only", metavar="GLOB,...", help="Only the builds whose names match; repeatable."),
 ]
 Except = Annotated[
     list[str],
-    typer.Option("--except", metavar="GLOB,...", help="All but these builds and post-processors; repeatable."),
+    typer.Option(
+        "--except", metavar="GLOB,...", help="All but these builds and post-processors; repeatable."
+    ),
 ]
 ConfigType = Annotated[
-    str, typer.Option("--config-type", metavar="hcl2|json", help="Read the template as this language.", hidden=True)
+    str,
+    typer.Option(
+        "--config-type", metavar="hcl2|json", help="Read the template as this language.", hidden=True
+    ),
 ]
 SetOption = Annotated[
     list[str],
@@ -54,12 +61,14 @@ def load_template(
     started: datetime | None = None,
     warn_undeclared: bool = False,
     run_uuid: str = "",
+    tolerant: bool = False,
 ) -> Template:
-    """Read the template with the user's variables. Raises `DiagnosticError` with every finding."""
+    """Read the template with the user's variables. Raises `DiagnosticError` with every finding; a
+    `tolerant` one only for what keeps the template from being looked at."""
     from vmforge.template import VariableInputs, load
 
     inputs = VariableInputs(tuple(variables), tuple(files), dict(os.environ), warn_undeclared)
-    return load(path, inputs, started=started or datetime.now(UTC), run_uuid=run_uuid)
+    return load(path, inputs, started=started or datetime.now(UTC), run_uuid=run_uuid, tolerant=tolerant)
 
 
 def selection(only: Iterable[str], except_: Iterable[str]) -> Selection:

@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, ContextManager
+from typing import IO, TYPE_CHECKING
 
 from vmforge.diagnostics import Diagnostic, DiagnosticError, Severity, read_source_line, render
 from vmforge.errors import VmforgeError
@@ -53,7 +53,10 @@ class Terminal:
             self.machine(build, "ui", kind, text)
             return
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z ") if self.timestamps else ""
-        self._write(self.out, stamp + self._painted(text, (_BOLD if bold else "") + (colour or self._colour_of(build))))
+        self._write(
+            self.out,
+            stamp + self._painted(text, (_BOLD if bold else "") + (colour or self._colour_of(build))),
+        )
 
     def machine(self, target: str, kind: str, *data: str) -> None:
         """A line for programs: `time,target,type,data...`, as Packer's `-machine-readable` has it."""
@@ -74,7 +77,9 @@ class Terminal:
             text = render(diagnostic, read_source_line)
             head, _, rest = text.partition("\n")
             colour = _RED if diagnostic.severity is Severity.ERROR else _YELLOW
-            self._write(self.err, self._painted(head, _BOLD + colour, self.err) + ("\n" + rest if rest else "") + "\n")
+            self._write(
+                self.err, self._painted(head, _BOLD + colour, self.err) + ("\n" + rest if rest else "") + "\n"
+            )
 
     def failure(self, error: VmforgeError) -> None:
         """What ended the command."""
@@ -133,12 +138,12 @@ class Terminal:
             stream.write(self.redactor(text) + "\n")
             stream.flush()
 
-    def _bars_aside(self) -> ContextManager[object]:
+    def _bars_aside(self) -> AbstractContextManager[object]:
         """Takes running bars off the screen while a line is written above them."""
         tqdm = sys.modules.get("tqdm")
         if tqdm is None:
             return nullcontext()
-        manager: ContextManager[object] = tqdm.tqdm.external_write_mode(file=self.out)
+        manager: AbstractContextManager[object] = tqdm.tqdm.external_write_mode(file=self.out)
         return manager
 
 

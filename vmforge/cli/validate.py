@@ -33,7 +33,8 @@ def command(
     set_: SetOption = [],
     syntax_only: Annotated[bool, typer.Option("--syntax-only", help="Only parse.")] = False,
     no_warn_undeclared_var: Annotated[
-        bool, typer.Option("--no-warn-undeclared-var", help="Accept undeclared variables in var files silently.")
+        bool,
+        typer.Option("--no-warn-undeclared-var", help="Accept undeclared variables in var files silently."),
     ] = False,
     config_type: ConfigType = "",
 ) -> None:

@@ -16,6 +16,9 @@ from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.steps import Steps, StepTime
 
+# What `build.ID` says for machines that have none, as in Packer.
+_NO_ID = "ERR_ID_NOT_IMPLEMENTED_BY_BUILDER"
+
 
 @dataclass
 class BuildResult:
@@ -118,7 +121,7 @@ class _Build:
             provision=self._provision,
             force=run.force,
             debug=run.debug,
-            data={"name": planned.name, "PackerRunUUID": run.uuid},
+            data={"PackerRunUUID": run.uuid, "ID": _NO_ID},
         )
 
     def _render(self, text: str, fields: Mapping[str, object]) -> str:
@@ -130,4 +133,3 @@ class _Build:
 
     def _provision(self, machine: Machine) -> None:
         self._provisioning.run(self._context, machine)
-

@@ -60,7 +60,11 @@ def _asking(ui: Ui, cancellation: Cancellation, title: str, work: Callable[[], o
 def _ask(ui: Ui) -> str:
     """`c`, `a` or `r`; a closed input means clean up."""
     while True:
-        answer = ui.ask("[c] clean up and exit, [a] abort and keep everything, [r] retry the step?").strip().lower()
+        answer = (
+            ui.ask("[c] clean up and exit, [a] abort and keep everything, [r] retry the step?")
+            .strip()
+            .lower()
+        )
         if answer[:1] in ("c", "a", "r"):
             return answer[:1]
         if not answer:

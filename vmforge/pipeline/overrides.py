@@ -30,7 +30,8 @@ class Override:
         target, equals, value = text.partition("=")
         if not equals or not target.strip():
             raise UsageError(
-                f"`--set {text}` sets nothing", hint="write `--set OPTION=VALUE` or `--set SOURCE.OPTION=VALUE`"
+                f"`--set {text}` sets nothing",
+                hint="write `--set OPTION=VALUE` or `--set SOURCE.OPTION=VALUE`",
             )
         source, _, option = target.strip().rpartition(".")
         return cls(option, _value(value), source)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from vmforge.diagnostics import Diagnostic, Severity, SourceRange, did_you_mean
+from vmforge.diagnostics import Diagnostic, Severity, SourceRange, did_you_mean, has_errors
 from vmforge.pipeline.overrides import Override, apply
 from vmforge.pipeline.selection import Selection
 from vmforge.sdk.body import Body
@@ -23,6 +23,7 @@ from vmforge.sdk.options import Config, options_of, secrets_of, texts_of
 from vmforge.sdk.registry import ComponentError, Kind, Registry
 from vmforge.template import (
     BuildBlock,
+    Evaluated,
     PostProcessorBlock,
     ProvisionerBlock,
     RuntimeScope,
@@ -115,7 +116,9 @@ class Planner:
         names = {name for use in uses for name in _names_of(use)}
         for override in self.overrides:
             if override.source and override.source not in names:
-                summary = f"`--set {override.source}.{override.option}`: there is no source `{override.source}`"
+                summary = (
+                    f"`--set {override.source}.{override.option}`: there is no source `{override.source}`"
+                )
                 hint = did_you_mean(override.source, names)
                 self.diagnostics.append(Diagnostic.error(summary, hint=hint))
 
@@ -174,7 +177,9 @@ class Planner:
         self.diagnostics += decoded.diagnostics
         if len(decoded.configs) < len(wanted):
             return None
-        secrets: set[str] = set()
+        if self.strict:
+            self._report_unknown(decoded.unknown, body)
+        secrets = set(evaluated.secrets)
         public: set[str] = set()
         for part in [component, *([connectors[chosen]] if chosen in connectors else [])]:
             config = decoded.get(part.config_type)
@@ -186,6 +191,18 @@ class Planner:
         config = decoded.configs.get(connector.config_type) or connector.config_type()
         # a password that is also the user's name (`vagrant`) hides nothing, and would hide every path
         return component(decoded.get(component.config_type)), connector(config), secrets - public
+
+    def _report_unknown(self, options: set[str], body: Body) -> None:
+        """A source is decoded once, before anything runs: all that it says must be known by then."""
+        for name in sorted(options):
+            setting = body.settings.get(name)
+            self.diagnostics.append(
+                Diagnostic.error(
+                    f"the value of `{name}` is not known before the build runs",
+                    range=setting.range if setting is not None else body.range,
+                    hint="a source may not use `build.*`, nor a data source that is not installed",
+                )
+            )
 
     def _connectors(self) -> dict[str, type[Component[Any]]]:
         names = self.registry.names(Kind.COMMUNICATOR)
@@ -243,12 +260,12 @@ class Planner:
     def _check_body(
         self,
         component: type[Component[Any]],
-        evaluate: Callable[[RuntimeScope], Any],
+        evaluate: Callable[[RuntimeScope], Evaluated],
         use: SourceUse,
         engine: Interpolator,
     ) -> None:
-        _, diagnostics = configure(component, evaluate, RuntimeScope(use.name, use.type, None), engine)
-        self.diagnostics += diagnostics
+        scope = RuntimeScope(use.name, use.type, None)
+        self.diagnostics += configure(component, evaluate, scope, engine).diagnostics
 
     def _load(self, kind: Kind, name: str, range: SourceRange | None) -> type[Component[Any]] | None:
         try:
@@ -261,21 +278,32 @@ class Planner:
             return None
 
 
+@dataclass(frozen=True)
+class Configured:
+    """A component's block, evaluated and decoded. `config` is None when `diagnostics` hold an error."""
+
+    config: Config | None
+    diagnostics: list[Diagnostic]
+    secrets: frozenset[str]
+
+
 def configure(
     component: type[Component[Any]],
-    evaluate: Callable[[RuntimeScope], Any],
+    evaluate: Callable[[RuntimeScope], Evaluated],
     scope: RuntimeScope,
     engine: Interpolator,
-) -> tuple[Config | None, list[Diagnostic]]:
+) -> Configured:
     """Evaluate and decode one component's block. Done twice for what uses `build.*`: when planned,
     with the values of the run unknown, and when it runs."""
     evaluated = evaluate(scope)
     decoded = decode(evaluated.body, [component.config_type], engine.render)
     diagnostics = [*evaluated.diagnostics, *decoded.diagnostics]
     config = decoded.configs.get(component.config_type)
+    secrets = evaluated.secrets
     if config is not None:
         diagnostics += check(component, config, evaluated.body, decoded.unknown)
-    return config, diagnostics
+        secrets |= frozenset(secrets_of(config))
+    return Configured(None if has_errors(diagnostics) else config, diagnostics, secrets)
 
 
 def full_name(block: BuildBlock, use: SourceUse) -> str:

@@ -15,7 +15,6 @@ from vmforge.errors import Interrupted, VmforgeError
 from vmforge.pipeline.plan import PlannedBuild, PlannedPostProcessor, configure
 from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.context import BuildContext
-from vmforge.sdk.options import secrets_of
 from vmforge.sdk.post_processor import PostProcessor, Processed
 from vmforge.sdk.redaction import Redactor
 from vmforge.template import RuntimeScope
@@ -61,7 +60,12 @@ class PostProcessing:
         """Run one chain, add what it leaves to `kept`; returns whether the builder's artifact stays."""
         keep_built, current = False, built
         for position, post_processor in enumerate(chain):
-            processed = self._process(post_processor, current)
+            try:
+                processed = self._process(post_processor, current)
+            except VmforgeError:
+                if current is not built:  # what the chain made so far is whole
+                    kept.append(current)
+                raise
             keep = _keeps_input(post_processor, processed)
             if position == 0:
                 keep_built = keep
@@ -97,13 +101,10 @@ class PostProcessing:
     def _instance(self, post_processor: PlannedPostProcessor, context: BuildContext) -> PostProcessor[Any]:
         scope = RuntimeScope(self.planned.local_name, self.planned.type, dict(context.data))
         engine = self.planned.interpolator.with_build_data(context.data)
-        config, diagnostics = configure(
-            post_processor.component, post_processor.block.evaluate, scope, engine
-        )
-        raise_errors(diagnostics)
-        assert config is not None
-        self.redactor.add(secrets_of(config))
-        component = post_processor.component(config)
+        configured = configure(post_processor.component, post_processor.block.evaluate, scope, engine)
+        self.redactor.add(configured.secrets)
+        raise_errors(configured.diagnostics)
+        component = post_processor.component(configured.config)
         assert isinstance(component, PostProcessor)
         return component
 

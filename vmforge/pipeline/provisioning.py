@@ -12,7 +12,6 @@ from vmforge.errors import Interrupted, VmforgeError
 from vmforge.pipeline.plan import PlannedBuild, PlannedProvisioner, configure
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.context import BuildContext, Machine
-from vmforge.sdk.options import secrets_of
 from vmforge.sdk.provisioner import Provisioner
 from vmforge.sdk.redaction import Redactor
 from vmforge.template import ProvisionerBlock, RuntimeScope
@@ -40,7 +39,9 @@ class Provisioning:
 
     def _run_one(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> None:
         block = provisioner.block
-        title = f"Provisioning with {block.type}" + (f" `{block.name}`" if block.name not in ("", block.type) else "")
+        title = f"Provisioning with {block.type}" + (
+            f" `{block.name}`" if block.name not in ("", block.type) else ""
+        )
         if context.debug:
             context.ui.ask(f"About to run provisioner `{block.type}`. Press Enter to go on.")
         try:
@@ -68,7 +69,9 @@ class Provisioning:
         assert first is not None
         raise first
 
-    def _pause_and_run(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> None:
+    def _pause_and_run(
+        self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner
+    ) -> None:
         block = provisioner.block
         if block.pause_before is not None and block.pause_before.seconds > 0:
             context.ui.message(f"pausing {block.pause_before} before the provisioner")
@@ -85,11 +88,10 @@ class Provisioning:
         """The provisioner with its options decoded again, now that the values of the run are known."""
         scope = RuntimeScope(self.planned.local_name, self.planned.type, dict(context.data))
         engine = self.planned.interpolator.with_build_data(context.data)
-        config, diagnostics = configure(provisioner.component, provisioner.block.evaluate, scope, engine)
-        raise_errors(diagnostics)
-        assert config is not None
-        self.redactor.add(secrets_of(config))
-        component = provisioner.component(config)
+        configured = configure(provisioner.component, provisioner.block.evaluate, scope, engine)
+        self.redactor.add(configured.secrets)
+        raise_errors(configured.diagnostics)
+        component = provisioner.component(configured.config)
         assert isinstance(component, Provisioner)
         return component
 
@@ -126,5 +128,6 @@ class _TimeLimit:
             return
         self._machine.communicator.reconnect(60.0)
         message = f"provisioner `{self._block.type}` took longer than its `timeout` of {self._block.timeout}"
-        raise VmforgeError(message, hint="raise `timeout`, or look at what it waits for with `-debug`") from error
-
+        raise VmforgeError(
+            message, hint="raise `timeout`, or look at what it waits for with `-debug`"
+        ) from error

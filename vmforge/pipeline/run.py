@@ -52,7 +52,9 @@ class Scratch:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         except OSError as error:
             hint = "set `VMFORGE_STATE_DIR` to a folder that you may write to"
-            raise HostError(f"cannot use the state folder `{self._parent}`: {error.strerror}", hint=hint) from None
+            raise HostError(
+                f"cannot use the state folder `{self._parent}`: {error.strerror}", hint=hint
+            ) from None
         return self._path
 
     def __exit__(

@@ -39,7 +39,9 @@ class Selection:
         """The patterns that match none of these names."""
         known = list(names)
         return [
-            text for text in (*self.only, *self.except_) if not any(glob_pattern(text).fullmatch(n) for n in known)
+            text
+            for text in (*self.only, *self.except_)
+            if not any(glob_pattern(text).fullmatch(n) for n in known)
         ]
 
 

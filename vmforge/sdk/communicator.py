@@ -98,4 +98,3 @@ class Connector(Component[C], ABC, Generic[C]):
     def finish(self, context: BuildContext, communicator: Communicator) -> None:
         """Tidy the guest up once it is provisioned (take a temporary key out of it, say). The builder
         calls it last of all, before it shuts the guest down; failures are warnings."""
-        return None

@@ -6,6 +6,7 @@ string is wanted, a single value a list of one. `null` is the same as leaving th
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -143,7 +144,9 @@ class _Reader:
     def _read_blocks(self, option: Option, blocks: Sequence[Block], values: dict[str, Any]) -> None:
         member, many = block_type(option.type)
         if member is None:
-            self._error(f"`{option.name}` is an option, not a block; write `{option.name} = ...`", blocks[0].range)
+            self._error(
+                f"`{option.name}` is an option, not a block; write `{option.name} = ...`", blocks[0].range
+            )
             return
         if len(blocks) > 1 and not many:
             self._error(f"block `{option.name}` may stand only once", blocks[1].range)
@@ -166,7 +169,7 @@ class _Reader:
 
     def _convert(self, value: Value, of: Any, option: Option) -> Any:
         members = tuple(without_none(of))
-        if value is None and len(members) < len(typing.get_args(of) or (of,)):
+        if value is None and type(None) in typing.get_args(of):
             return None
         if len(members) == 1:
             return self._convert_one(value, members[0], option)
@@ -183,7 +186,9 @@ class _Reader:
             return self._convert_block(value, of, option)
         if origin is tuple:
             items = value if _is_list(value) else [value]
-            return tuple(self._convert(item, arguments[0], option) for item in typing.cast("list[Value]", items))
+            return tuple(
+                self._convert(item, arguments[0], option) for item in typing.cast("list[Value]", items)
+            )
         if origin is not None and issubclass(origin, Mapping):
             if isinstance(value, Unknown):
                 return {}
@@ -264,17 +269,22 @@ def _to_bool(value: Value) -> bool:
     raise _Mismatch(f"expected `true` or `false`, not {_describe(value)}")
 
 
+# three digits of exponent are enough for every float, and keep a short text from becoming a huge number
+_NUMBER = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?\s*")
+
+
 def _to_number(value: Value, of: Any) -> Any:
     if isinstance(value, bool):
         return of(value)
     try:
-        if isinstance(value, (int, Decimal, Fraction)) or (isinstance(value, str) and value.strip()):
+        readable = not isinstance(value, str) or _NUMBER.fullmatch(value) is not None
+        if readable and isinstance(value, (int, Decimal, Fraction, str)):
             number = Fraction(value)
             if of is float:
                 return float(number)
             if number.denominator == 1:
                 return int(number)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     raise _Mismatch(f"expected a {'whole ' if of is int else ''}number, not {_describe(value)}")
 
@@ -282,8 +292,10 @@ def _to_number(value: Value, of: Any) -> Any:
 def _to_text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (str, int, Decimal)):
+    if isinstance(value, (str, int)):
         return str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
     if isinstance(value, Fraction):
         return str(float(value))
     raise _Mismatch(f"expected a string, not {_describe(value)}")

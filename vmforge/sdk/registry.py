@@ -57,6 +57,8 @@ class Registry:
         except ImportError as error:
             origin = entry.dist.name if entry.dist is not None else "an unknown package"
             summary = f"{kind} `{name}` of `{origin}` cannot be loaded: {error}"
-            raise ComponentError(summary, hint=f"reinstall it: `pip install --force-reinstall {origin}`") from error
+            raise ComponentError(
+                summary, hint=f"reinstall it: `pip install --force-reinstall {origin}`"
+            ) from error
         assert isinstance(component, type) and issubclass(component, Component)
         return component

@@ -82,7 +82,9 @@ class Steps:
         while self._held:
             title, resource = self._held.pop()
             try:
-                resource.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+                resource.__exit__(
+                    type(error) if error else None, error, error.__traceback__ if error else None
+                )
             except Exception as failure:
                 self._ui.warn(f"could not undo `{title}`: {failure}")
 

@@ -28,7 +28,7 @@ UNKNOWN: Final = Unknown()
 
 # What a template's expression comes to, once the template language's own types are taken off.
 Value: TypeAlias = (
-    "str | bool | int | Decimal | Fraction | None | Unknown | Sequence[Value] | Mapping[str, Value]"
+    "str | bool | int | Decimal | Fraction | Unknown | Sequence[Value] | Mapping[str, Value] | None"
 )
 
 _SIZE_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
@@ -71,7 +71,16 @@ def format_bytes(count: int) -> str:
     return f"{amount:.1f} TiB"
 
 
-_DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION_UNITS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
 _DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
@@ -111,10 +120,10 @@ def format_seconds(seconds: float) -> str:
     """A span of time as people read it: `0.4 s`, `48 s`, `5m`, `1h2m3s`."""
     if abs(seconds) < 60:
         return f"{seconds:.1f} s" if seconds % 1 else f"{int(seconds)} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, rest = divmod(round(abs(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "m"), (rest, "s")]
-    return "".join(f"{count}{unit}" for count, unit in parts if count)
+    return ("-" if seconds < 0 else "") + "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from vmforge.cli.arguments import normalise
         (["fmt", "-"], ["fmt", "-"]),
         (["-v"], ["-v"]),
         (["build", "--", "-odd.pkr.hcl"], ["build", "--", "-odd.pkr.hcl"]),
-        (["build", "-parallel-builds", "2", "-on-error=abort", "t"],
-         ["build", "--parallel-builds", "2", "--on-error=abort", "t"]),
+        (
+            ["build", "-parallel-builds", "2", "-on-error=abort", "t"],
+            ["build", "--parallel-builds", "2", "--on-error=abort", "t"],
+        ),
     ],
 )
 def test_two_dashes(given: list[str], plain: list[str]) -> None:

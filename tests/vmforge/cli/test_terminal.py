@@ -73,7 +73,9 @@ def test_timestamps() -> None:
 def test_a_diagnostic_shows_its_line(tmp_path: object) -> None:
     shown, _, err = terminal()
     place = SourceRange("missing.pkr.hcl", SourcePosition(3, 5, 40), SourcePosition(3, 9, 44))
-    shown.diagnostics([Diagnostic.error("unknown option `memori`", range=place, hint="did you mean `memory`?")])
+    shown.diagnostics(
+        [Diagnostic.error("unknown option `memori`", range=place, hint="did you mean `memory`?")]
+    )
     assert err.getvalue() == (
         "error: unknown option `memori`\n  --> missing.pkr.hcl:3:5\n\nhint: did you mean `memory`?\n\n"
     )

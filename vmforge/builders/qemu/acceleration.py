@@ -36,7 +36,9 @@ def choose_speed(config: QemuConfig, hypervisor: Hypervisor, ui: Ui) -> Speed:
         return Speed("kvm")
     if wanted is Accelerator.KVM:
         hint = "build without it: `--set accelerator=tcg`, or `VMFORGE_ACCELERATOR=tcg` in the environment"
-        raise HostError(f'the template says `accelerator = "kvm"`, but there is no KVM: {found.reason}', hint=hint)
+        raise HostError(
+            f'the template says `accelerator = "kvm"`, but there is no KVM: {found.reason}', hint=hint
+        )
     return _emulated(ui, found.reason)
 
 

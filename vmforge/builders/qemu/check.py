@@ -35,7 +35,9 @@ def _check_disks(config: QemuConfig) -> Iterable[Problem]:
         yield Problem("`skip_resize_disk` needs `disk_image = true`", "skip_resize_disk")
     if config.disk_compression and config.format is not DiskFormat.QCOW2:
         hint = 'set `format = "qcow2"`, or compress with the `compress` post-processor'
-        yield Problem("`disk_compression` has no effect on a raw image", "disk_compression", hint=hint, warning=True)
+        yield Problem(
+            "`disk_compression` has no effect on a raw image", "disk_compression", hint=hint, warning=True
+        )
     if config.disk_size.bytes == 0:
         yield Problem("`disk_size` is 0", "disk_size", hint='write a size, as in `"40G"`')
 

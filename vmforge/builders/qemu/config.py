@@ -78,7 +78,9 @@ class QemuImgArguments(Config):
 class DiskOptions(Config):
     """Options of the disks."""
 
-    disk_size: Size = option(Size(40 * 1024**3), unit="m", help="The disk's size; a bare number counts in MiB.")
+    disk_size: Size = option(
+        Size(40 * 1024**3), unit="m", help="The disk's size; a bare number counts in MiB."
+    )
     disk_additional_size: tuple[Size, ...] = option((), unit="m", help="The sizes of further disks.")
     disk_interface: DiskInterface = option(DiskInterface.VIRTIO, help="How the guest sees the disks.")
     disk_cache: DiskCache = option(DiskCache.WRITEBACK, help="The disks' cache mode.", affects_image=False)
@@ -87,10 +89,14 @@ class DiskOptions(Config):
     format: DiskFormat = option(DiskFormat.QCOW2, help="The format of the image.")
     disk_compression: bool = option(False, help="Compress the image (qcow2).", affects_image=False)
     skip_compaction: bool = option(
-        False, help="Leave the disk as the guest left it, in place of copying only what is used.", affects_image=False
+        False,
+        help="Leave the disk as the guest left it, in place of copying only what is used.",
+        affects_image=False,
     )
     disk_image: bool = option(False, help="`iso_url` is a bootable disk image, to be copied and provisioned.")
-    use_backing_file: bool = option(False, help="With `disk_image`: a qcow2 overlay on the image, not a copy.")
+    use_backing_file: bool = option(
+        False, help="With `disk_image`: a qcow2 overlay on the image, not a copy."
+    )
     skip_resize_disk: bool = option(False, help="With `disk_image`: keep the image's size.")
     qemu_img_args: QemuImgArguments = option(QemuImgArguments(), help="More arguments for qemu-img.")
 
@@ -105,11 +111,15 @@ class HardwareOptions(Config):
         default_text="kvm where the machine really has it, else tcg",
         affects_image=False,
     )
-    cpus: int | None = option(None, help="Virtual processors.", default_text="1, or the product of the topology")
+    cpus: int | None = option(
+        None, help="Virtual processors.", default_text="1, or the product of the topology"
+    )
     sockets: int | None = option(None, help="Processor sockets.")
     cores: int | None = option(None, help="Cores in a socket.")
     threads: int | None = option(None, help="Threads in a core.")
-    cpu_model: str = option("", help="The processor's model; `host` passes the host's through.", default_text="max")
+    cpu_model: str = option(
+        "", help="The processor's model; `host` passes the host's through.", default_text="max"
+    )
     memory: int = option(512, help="Memory in MiB.")
     machine_type: str = option("pc", help="The machine's type (`pc`, `q35`, ...).")
     qemu_binary: str = option("qemu-system-x86_64", help="The emulator: a name on the path, or a path.")
@@ -126,7 +136,9 @@ class HardwareOptions(Config):
     tpm_device_type: str = option("tpm-tis", help="The TPM's device.")
     net_device: str = option("virtio-net", help="The network card's model.")
     net_bridge: str = option("", help="Attach the guest to this bridge, in place of user networking.")
-    cdrom_interface: CdromInterface | None = option(None, help="How the guest sees the CDs.", default_text="ide")
+    cdrom_interface: CdromInterface | None = option(
+        None, help="How the guest sees the CDs.", default_text="ide"
+    )
     vga: str = option("", help="The graphics card.", default_text="std")
 
 
@@ -137,14 +149,18 @@ class ConsoleOptions(Config):
 
     headless: bool = option(False, help="Do not tell how to watch the display.", affects_image=False)
     display: str = option("", help="Accepted for Packer's sake; has no effect.", affects_image=False)
-    use_default_display: bool = option(False, help="Accepted for Packer's sake; has no effect.", affects_image=False)
+    use_default_display: bool = option(
+        False, help="Accepted for Packer's sake; has no effect.", affects_image=False
+    )
     vnc_bind_address: str = option("", help="Serve VNC on this address, on a TCP port.", affects_image=False)
     vnc_port_min: int | None = option(None, help="The first TCP port for VNC.", affects_image=False)
     vnc_port_max: int | None = option(None, help="The last TCP port for VNC.", affects_image=False)
     vnc_use_password: bool = option(False, help="Protect VNC by a generated password.", affects_image=False)
     vnc_password: Secret | None = option(None, help="Protect VNC by this password.", affects_image=False)
     disable_vnc: bool = option(False, help="Give the machine no VNC; a boot command is then an error.")
-    qmp_enable: bool = option(False, help="Accepted for Packer's sake; libvirt uses QMP.", affects_image=False)
+    qmp_enable: bool = option(
+        False, help="Accepted for Packer's sake; libvirt uses QMP.", affects_image=False
+    )
     qmp_socket_path: str = option("", help="Accepted for Packer's sake; has no effect.", affects_image=False)
 
 
@@ -167,9 +183,14 @@ class QemuConfig(
         default_text="`VMFORGE_LIBVIRT_URI`, else libvirt's QEMU driver inside vmforge, which needs no daemon",
         affects_image=False,
     )
-    vm_name: str = option("", help="The disk's file name and the guest's `{{ .Name }}`.", default_text="packer-BUILDNAME")
+    vm_name: str = option(
+        "", help="The disk's file name and the guest's `{{ .Name }}`.", default_text="packer-BUILDNAME"
+    )
     output_directory: Path | None = option(
-        None, help="Where the image goes; must not exist.", default_text="output-BUILDNAME", affects_image=False
+        None,
+        help="Where the image goes; must not exist.",
+        default_text="output-BUILDNAME",
+        affects_image=False,
     )
     qemuargs: tuple[tuple[str, ...], ...] = option(
         (),
@@ -187,7 +208,9 @@ class QemuConfig(
     host_port_max: int | None = option(
         None, aliases=("ssh_host_port_max",), help="The last such port.", affects_image=False
     )
-    skip_nat_mapping: bool = option(False, help="Forward no port; connect to the guest's port on this machine.")
+    skip_nat_mapping: bool = option(
+        False, help="Forward no port; connect to the guest's port on this machine."
+    )
     run_once: bool = option(False, help="Accepted for Packer's sake; has no effect.", affects_image=False)
 
     @property

@@ -84,7 +84,9 @@ class Disks:
             raise VmforgeError(f"the image is larger ({current}) than `disk_size` ({wanted})", hint=hint)
         if wanted > current:
             extra = self.config.qemu_img_args.resize
-            images.resize(path, wanted, self.config.format, extra=extra, cancellation=self.context.cancellation)
+            images.resize(
+                path, wanted, self.config.format, extra=extra, cancellation=self.context.cancellation
+            )
 
     def _flatten(self, path: Path) -> None:
         before = images.info(path, self.context.cancellation).actual_size
@@ -121,5 +123,3 @@ def _steps(advance: Callable[[int], None]) -> Callable[[float], None]:
             shown = int(percent)
 
     return progress
-
-

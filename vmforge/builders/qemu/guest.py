@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from vmforge.console.vnc import VncConsole
-from vmforge.errors import CommunicatorError, HostError, Interrupted
+from vmforge.errors import CommunicatorError, HostError, Interrupted, VmforgeError
 from vmforge.hypervisor.connection import Hypervisor
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import VirtualMachine
@@ -46,34 +47,37 @@ class Guest:
 
 @dataclass
 class Watch:
-    """While the block runs, the machine's failure ends every wait in it.
+    """While it is held, the machine's failure ends every wait on the guest.
 
     Gives a cancellation to wait with: set when the build is told to stop, and when the machine fails.
-    What then ends the block is reported as the machine's failure, with QEMU's own words.
     """
 
     machine: VirtualMachine
     parent: Cancellation
-    _own: Cancellation = field(default_factory=Cancellation, init=False)
+    _undo: ExitStack = field(default_factory=ExitStack, init=False)
 
     def __enter__(self) -> Cancellation:
-        self._link = self.parent.on_cancel(self._own.cancel)
-        self._link.__enter__()
-        self._forget = self.machine.on_end(self._ended)
-        return self._own
+        own = Cancellation()
+
+        def ended() -> None:
+            if self.machine.failure is not None:
+                own.cancel()
+
+        with ExitStack() as undo:
+            undo.enter_context(self.parent.on_cancel(own.cancel))
+            undo.callback(self.machine.on_end(ended))
+            self._undo = undo.pop_all()
+        return own
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._forget()
-        self._link.__exit__(kind, error, trace)
-        if isinstance(error, (Interrupted, CommunicatorError)) and not self.parent.cancelled:
-            if self.machine.failure is not None:
-                raise self.machine.failure from error
+        self._undo.close()
 
-    def _ended(self) -> None:
-        if self.machine.failure is not None:
-            self._own.cancel()
+    def reason(self, error: VmforgeError) -> VmforgeError:
+        """Why the guest was lost: the machine's own failure, with QEMU's words, if that was it."""
+        lost = isinstance(error, (Interrupted, CommunicatorError)) and not self.parent.cancelled
+        return self.machine.failure if lost and self.machine.failure is not None else error
 
 
 @dataclass(frozen=True)

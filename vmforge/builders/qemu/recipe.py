@@ -64,12 +64,14 @@ class _Recipe:
         self.context.data.update(self.context.connector.prepare(self.context))
         spec = self.steps.run("Making the machine", lambda: self._spec(disks, medium, speed), quiet=True)
         machine = self.steps.enter("Starting the machine", Guest(hypervisor, spec, self.context))
-        reach = self._reach(machine)
-        self._boot(machine)
-        if self.context.connector.needs_network:
-            self._provision(machine, reach, speed)
-        else:
-            self._await_power_off(machine, speed)
+        watch = Watch(machine, self.context.cancellation)
+        cancellation = self.steps.enter("Watching the machine", watch, quiet=True)
+        self.context = replace(self.context, cancellation=cancellation)
+        try:
+            self._use(machine, speed)
+        except VmforgeError as error:
+            reason = watch.reason(error)
+            raise reason from (error if reason is not error else None)
         self.steps.run("Flattening the disk" if self.config.compacts else "Checking the disk", disks.finish)
         return self._artifact(output.commit(), disks, speed)
 
@@ -134,12 +136,18 @@ class _Recipe:
         }
         return [[self.context.render(part, fields) for part in entry] for entry in self.config.qemuargs]
 
-    def _reach(self, machine: VirtualMachine) -> Reach:
+    def _use(self, machine: VirtualMachine, speed: Speed) -> None:
+        """All that happens while the guest runs."""
         reach = Reach(machine, self.context, self.config.net_bridge, self.config.skip_nat_mapping)
         self.steps.run(
             "Forwarding the guest's port", lambda: reach.prepare(self.config.forwarded_ports), quiet=True
         )
-        return reach
+        self._boot(machine)
+        if not self.context.connector.needs_network:
+            self._await_power_off(machine, speed)
+            return
+        communicator = self._provision(reach, speed)
+        self.steps.run("Shutting the guest down", lambda: self._shut_down(machine, communicator, speed))
 
     def _boot(self, machine: VirtualMachine) -> None:
         """Wait and type, unless there is nothing to type."""
@@ -155,29 +163,21 @@ class _Recipe:
         if wait.seconds <= 0:
             return
         self.context.ui.message(f"waiting {wait} for the boot prompt (`boot_wait`)")
-        with Watch(machine, self.context.cancellation) as cancellation:
-            if machine.wait_off(wait.seconds, cancellation):
-                machine.check()
+        if machine.wait_off(wait.seconds, self.context.cancellation):
+            machine.check()
 
     def _type(self, machine: VirtualMachine) -> None:
-        with Watch(machine, self.context.cancellation) as cancellation:
-            watched = replace(self.context, cancellation=cancellation)
-            with console_of(machine, cancellation) as console:
-                type_boot_steps(self.config, console, watched, self._fields())
+        with console_of(machine, self.context.cancellation) as console:
+            type_boot_steps(self.config, console, self.context, self._fields())
 
-    def _provision(self, machine: VirtualMachine, reach: Reach, speed: Speed) -> None:
-        """Connect, provision, shut down."""
-        with Watch(machine, self.context.cancellation) as cancellation:
-            watched = replace(self.context, cancellation=cancellation)
-            connection = Connection(watched, reach.endpoint, speed.time_scale)
-            communicator = self.steps.enter(f"Waiting for {self._protocol()}", connection)
-            where = reach.endpoint()
-            self.context.data.update(Host=where.host, Port=str(where.port))
-            self.context.provision(ReachedGuest(communicator))
-            self.context.connector.finish(watched, communicator)
-        self.steps.run(
-            "Shutting the guest down", lambda: self._shut_down(machine, communicator, speed)
-        )
+    def _provision(self, reach: Reach, speed: Speed) -> Communicator:
+        connection = Connection(self.context, reach.endpoint, speed.time_scale)
+        communicator = self.steps.enter(f"Waiting for {self._protocol()}", connection)
+        where = reach.endpoint()
+        self.context.data.update(Host=where.host, Port=str(where.port))
+        self.context.provision(ReachedGuest(communicator))
+        self.context.connector.finish(self.context, communicator)
+        return communicator
 
     def _protocol(self) -> str:
         return self.context.data.get("ConnType", "the guest").upper()

@@ -1,0 +1,203 @@
+"""vmforge as a user runs it: the installed command, in a folder of its own, on real machines."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = Path(__file__).parent / "tiny.pkr.hcl"
+
+# A build takes about 15 s; on a busy machine several times that.
+BUILD_LIMIT = 240.0
+
+
+@dataclass
+class Finished:
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@dataclass
+class Vmforge:
+    """Runs `vmforge` in `folder`, with state and cache of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Running:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vmforge", *arguments],
+            cwd=self.folder,
+            env=self.environment | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        return Running(process)
+
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Finished:
+        return self.start(*arguments, environment=environment).finish()
+
+    @property
+    def state(self) -> Path:
+        return Path(self.environment["VMFORGE_STATE_DIR"])
+
+
+@dataclass
+class Running:
+    """A command that runs; its output is collected as it comes."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._news = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self.lines)),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.errors)),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: Iterator[str], lines: list[str]) -> None:
+        for line in stream:
+            with self._news:
+                lines.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def wait_for(self, pattern: str, limit: float = BUILD_LIMIT) -> None:
+        """Wait until a line of standard output matches."""
+
+        def seen() -> bool:
+            return any(re.search(pattern, line) for line in self.lines)
+
+        with self._news:
+            self._news.wait_for(lambda: seen() or self.process.poll() is not None, limit)
+        assert seen(), f"no line with {pattern!r} in:\n{''.join(self.lines)}{''.join(self.errors)}"
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def finish(self, limit: float = BUILD_LIMIT) -> Finished:
+        try:
+            status = self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        for reader in self._readers:
+            reader.join()
+        return Finished(status, "".join(self.lines), "".join(self.errors))
+
+
+@pytest.fixture(scope="session")
+def guest_iso() -> Path:
+    """The test guest's installer CD, mastered once; kept in the clone's build folder."""
+    output = ROOT / "build" / "tiny.iso"
+    master = ROOT / "tests" / "guest" / "master.py"
+    subprocess.run(
+        [sys.executable, master, "--output", output], check=True, stdout=subprocess.DEVNULL, timeout=300
+    )
+    return output
+
+
+@pytest.fixture(scope="session")
+def lasting() -> Iterator[Path]:
+    """State and cache for all tests: the hypervisor's first start takes seconds. The name is short,
+    because unix sockets below it are limited to 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="vf-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def vmforge(tmp_path: Path, lasting: Path) -> Vmforge:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PKR_", "PACKER_"))
+    }
+    environment |= {
+        "VMFORGE_STATE_DIR": str(lasting / "s"),
+        "VMFORGE_CACHE_DIR": str(lasting / "c"),
+        "VMFORGE_ACCELERATOR": "tcg",
+        "NO_COLOR": "1",
+    }
+    environment.pop("VMFORGE_LIBVIRT_URI", None)
+    return Vmforge(tmp_path, environment)
+
+
+@pytest.fixture
+def tiny(vmforge: Vmforge, guest_iso: Path) -> Vmforge:
+    """A folder with the template of the tiny guest, ready to be built."""
+    shutil.copy(TEMPLATE, vmforge.folder)
+    vmforge.environment["PKR_VAR_iso"] = str(guest_iso)
+    return vmforge
+
+
+@dataclass
+class Traces:
+    """What a run may leave on the machine: its processes, its files below state and in the folder."""
+
+    vmforge: Vmforge
+    before: set[str]
+
+    @classmethod
+    def of(cls, vmforge: Vmforge) -> Traces:
+        return cls(vmforge, set(cls._files(vmforge.folder)))
+
+    def left(self, limit: float = 10.0) -> list[str]:
+        """Everything that is still there when it should be gone; processes get a moment to end."""
+        deadline = time.monotonic() + limit
+        while (found := self._processes()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return [*found, *self._state_files(), *sorted(set(self._files(self.vmforge.folder)) - self.before)]
+
+    @staticmethod
+    def _files(folder: Path) -> list[str]:
+        return [str(path) for path in folder.rglob("*")]
+
+    def _state_files(self) -> list[str]:
+        """Sockets, pid files and run folders below the state folder."""
+        state = self.vmforge.state
+        found = [str(path) for path in state.rglob("*") if path.is_socket() or path.suffix == ".pid"]
+        return [path for path in found if "driver.pid" not in path] + self._files(state / "runs")
+
+    def _processes(self) -> list[str]:
+        """Processes whose command line names the state folder or the test's folder."""
+        names = (str(self.vmforge.state), str(self.vmforge.folder))
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if any(name in command for name in names):
+                found.append(f"process {folder.name}: {command[:200]}")
+        return found
+
+
+@pytest.fixture
+def traces(tiny: Vmforge) -> Traces:
+    return Traces.of(tiny)

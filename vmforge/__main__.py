@@ -1,0 +1,5 @@
+"""`python -m vmforge`: the command without its script."""
+
+from vmforge.cli import main
+
+main()

@@ -1,0 +1,42 @@
+"""Text to `Template`: the template language of Packer, from files to evaluated blocks."""
+
+from vmforge.template.loader import DataValues, load, parse_only
+from vmforge.template.model import (
+    PACKER_VERSION,
+    BuildBlock,
+    DataBlock,
+    Evaluated,
+    LocalValue,
+    PostProcessorBlock,
+    ProvisionerBlock,
+    RequiredPlugin,
+    RuntimeScope,
+    SourceBlock,
+    SourceUse,
+    Template,
+    VariableInputs,
+    VariableValue,
+)
+from vmforge.template.printing import format_value, quote
+
+__all__ = [
+    "PACKER_VERSION",
+    "BuildBlock",
+    "DataBlock",
+    "DataValues",
+    "Evaluated",
+    "LocalValue",
+    "PostProcessorBlock",
+    "ProvisionerBlock",
+    "RequiredPlugin",
+    "RuntimeScope",
+    "SourceBlock",
+    "SourceUse",
+    "Template",
+    "VariableInputs",
+    "VariableValue",
+    "format_value",
+    "load",
+    "parse_only",
+    "quote",
+]

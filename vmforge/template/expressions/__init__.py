@@ -1,0 +1,1 @@
+"""Expressions to values: types, conversion, operators, scopes, as HCL and go-cty define them."""

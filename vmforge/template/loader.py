@@ -1,0 +1,260 @@
+"""Reads a template: files, variables, local values, builds. Every mistake of all files comes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from vmforge.diagnostics import Diagnostic, Severity, has_errors, raise_errors
+from vmforge.sdk.redaction import Redactor
+from vmforge.sdk.values import UNKNOWN
+from vmforge.sdk.values import Value as PlainValue
+from vmforge.template.arguments import ArgumentReader, check_labels, check_names
+from vmforge.template.blocks import BoundBlock, evaluate_body, expand
+from vmforge.template.builds import BuildReader, Sources, evaluated
+from vmforge.template.expressions.errors import EvaluationError
+from vmforge.template.expressions.evaluation import evaluate
+from vmforge.template.expressions.scope import Namespace, Scope
+from vmforge.template.expressions.values import Value, entries, from_plain
+from vmforge.template.files import TemplateFiles, find_files, read_file
+from vmforge.template.functions import DEFAULT_FUNCTIONS, FUNCTIONS
+from vmforge.template.functions.context import FunctionContext
+from vmforge.template.hcl.syntax import Block, Body
+from vmforge.template.local_values import LocalValues
+from vmforge.template.model import (
+    PACKER_VERSION,
+    BuildBlock,
+    DataBlock,
+    Evaluated,
+    RequiredPlugin,
+    Template,
+    VariableInputs,
+)
+from vmforge.template.variables import Variables
+
+DataValues = Mapping[str, Mapping[str, Mapping[str, PlainValue]]]
+
+_BLOCKS: Final = (
+    "build",
+    "communicator",
+    "data",
+    "hcp_packer_registry",
+    "local",
+    "locals",
+    "packer",
+    "source",
+    "variable",
+    "variables",
+)
+_ELSEWHERE: Final = {
+    "source": "`source.name` and `source.type` exist in sources, provisioners and post-processors",
+    "build": "`build.*` exists in provisioners and post-processors: it is known only while a build runs",
+    "each": "there is no `each`; iterate with a `dynamic` block",
+    "env": 'the environment is read by `env("NAME")`, in the default of a variable',
+}
+
+
+def load(
+    path: Path,
+    inputs: VariableInputs,
+    *,
+    started: datetime,
+    run_uuid: str = "",
+    data_values: DataValues | None = None,
+    tolerant: bool = False,
+) -> Template:
+    """Read the template at a path, a file or a folder.
+
+    `started` (UTC) is what `timestamp()` tells, `run_uuid` is `build.PackerRunUUID`. `data_values` are
+    the values of data sources by type and name; those of others are unknown. Raises `DiagnosticError`
+    with every finding, and `VmforgeError` for a path that is no template. A `tolerant` load raises only
+    for broken syntax and declarations, and otherwise keeps what is wrong in `Template.errors`:
+    `inspect` shows templates whose variables have no values.
+    """
+    return _Loader(path, find_files(path), inputs, started, data_values or {}, run_uuid).load(tolerant)
+
+
+def parse_only(path: Path) -> list[Diagnostic]:
+    """What is wrong with the syntax of a template's files. Raises `VmforgeError` for a path that is none."""
+    return [finding for file in find_files(path).templates for finding in read_file(file)[1]]
+
+
+class _Loader:
+    def __init__(
+        self,
+        path: Path,
+        files: TemplateFiles,
+        inputs: VariableInputs,
+        started: datetime,
+        data_values: DataValues,
+        run_uuid: str,
+    ) -> None:
+        self._path, self._files, self._inputs = path, files, inputs
+        self._data_values = data_values
+        self._run_uuid = run_uuid
+        self._diagnostics: list[Diagnostic] = []
+        self._context = FunctionContext(files.root, started, inputs.environment)
+        constants = Scope({}, self._context)
+        defaults = Scope({}, self._context, functions=DEFAULT_FUNCTIONS)
+        self._variables = Variables(defaults, constants, self._diagnostics)
+        self._locals = LocalValues(constants, self._diagnostics)
+        self._constants = constants
+        self._sources = Sources({}, self._diagnostics)
+        self._data: list[DataBlock] = []
+        self._required_version = ""
+        self._required_plugins: list[RequiredPlugin] = []
+
+    def load(self, tolerant: bool) -> Template:
+        bodies = self._parse()
+        broken = has_errors(self._diagnostics)
+        for body in bodies:
+            self._declare(body)
+        if broken:  # what could not be parsed would be missed by all that follows
+            self._raise_errors()
+        tolerant = tolerant and not has_errors(self._diagnostics)
+        self._variables.assign(self._inputs, self._files.auto_variables)
+        self._context.secrets.update(self._variables.secrets())
+        self._variables.check(lambda own: Scope({"var": own}, self._context, functions=FUNCTIONS))
+        scope = self._scope()
+        self._read_data(bodies, scope)
+        local_values = {value.name: value for value in self._locals.evaluate_all()}
+        builds = self._read_builds(bodies, scope)
+        if not tolerant:
+            self._raise_errors()
+        findings = self._redacted()
+        return Template(
+            path=self._path,
+            root=self._files.root,
+            variables={variable.name: variable.public() for variable in self._variables},
+            local_values=local_values,
+            builds=builds,
+            sources=self._sources.public(),
+            data=tuple(self._data),
+            required_version=self._required_version,
+            required_plugins=tuple(self._required_plugins),
+            warnings=tuple(f for f in findings if f.severity is Severity.WARNING),
+            errors=tuple(f for f in findings if f.severity is Severity.ERROR),
+            secrets=frozenset(self._context.secrets),
+        )
+
+    def _raise_errors(self) -> None:
+        if has_errors(self._diagnostics):
+            raise_errors(self._redacted())
+
+    def _redacted(self) -> list[Diagnostic]:
+        """The findings in the order of the files, without the secrets that values may contain."""
+        redact = Redactor()
+        redact.add(self._context.secrets)
+        paths = {str(path): number for number, path in enumerate(self._files.templates)}
+
+        def place(finding: Diagnostic) -> tuple[int, int]:
+            where = finding.range
+            return (paths.get(where.path, len(paths)), where.start.offset) if where is not None else (-1, 0)
+
+        return [
+            replace(f, summary=redact(f.summary), detail=redact(f.detail), hint=redact(f.hint))
+            for f in sorted(self._diagnostics, key=place)
+        ]
+
+    def _parse(self) -> list[Body]:
+        parsed = [read_file(path) for path in self._files.templates]
+        self._diagnostics += [finding for _, findings in parsed for finding in findings]
+        return [body for body, _ in parsed]
+
+    def _declare(self, body: Body) -> None:
+        """Take in what does not depend on values."""
+        check_names(body, "a template", self._diagnostics, blocks=(*_BLOCKS, "dynamic"))
+        for block in body.blocks:
+            if block.type == "variable":
+                self._variables.declare(block)
+            elif block.type == "variables":
+                self._variables.declare_untyped(block)
+            elif block.type == "locals":
+                self._locals.declare(block)
+            elif block.type == "local":
+                self._locals.declare_one(block)
+            elif block.type == "packer":
+                self._read_packer(block)
+
+    def _scope(self) -> Scope:
+        """What can be referred to everywhere but in declarations of variables."""
+        names: dict[str, Value | Namespace] = {
+            "var": self._variables,
+            "local": self._locals,
+            "path": {"root": str(self._files.root), "cwd": str(Path.cwd())},
+            "packer": {"version": PACKER_VERSION, "iterationID": UNKNOWN, "versionFingerprint": UNKNOWN},
+            "data": UNKNOWN,
+        }
+        scope = Scope(names, self._context, functions=FUNCTIONS, elsewhere=_ELSEWHERE)
+        self._locals.scope = scope
+        self._names = names
+        return scope
+
+    def _read_data(self, bodies: list[Body], scope: Scope) -> None:
+        """The `data` blocks, and `data` in expressions: what was given, else unknown."""
+        table: dict[str, Value] = {}
+        for block in self._blocks(bodies, scope, "data"):
+            if not check_labels(block, ("TYPE", "NAME"), self._diagnostics):
+                continue
+            type_, name = block.labels
+            known = table.setdefault(type_, {})
+            assert isinstance(known, dict)
+            if name in known:
+                summary = f"data source `{type_}.{name}` is declared twice"
+                self._diagnostics.append(Diagnostic.error(summary, range=block.node.range))
+            given = self._data_values.get(type_, {}).get(name)
+            known[name] = UNKNOWN if given is None else from_plain(given)
+            self._data.append(DataBlock(type_, name, block.node.range, partial(_evaluate, block)))
+        self._names["data"] = table
+
+    def _read_builds(self, bodies: list[Body], scope: Scope) -> tuple[BuildBlock, ...]:
+        for block in self._blocks(bodies, scope, "source"):
+            self._sources.declare(block)
+        found = [b for b in self._blocks(bodies, scope, "build") if check_labels(b, (), self._diagnostics)]
+        return tuple(self._build_reader(block).read() for block in found)
+
+    def _build_reader(self, block: BoundBlock) -> BuildReader:
+        return BuildReader(block, self._sources, self._diagnostics, self._run_uuid)
+
+    def _blocks(self, bodies: list[Body], scope: Scope, type_: str) -> list[BoundBlock]:
+        """The blocks of one type in all files, those that `dynamic` makes included."""
+        found = []
+        for body in bodies:
+            wanted = [b for b in body.blocks if b.type == type_ or _makes(b, type_)]
+            part = Body(body.source, body.start, body.end, {}, wanted)
+            found += list(expand(part, scope, self._diagnostics))
+        return found
+
+    def _read_packer(self, block: Block) -> None:
+        what = "`packer`"
+        check_names(
+            block.body, what, self._diagnostics, arguments=("required_version",), blocks=("required_plugins",)
+        )
+        reader = ArgumentReader(block.body, self._constants, self._diagnostics)
+        self._required_version = reader.text("required_version") or self._required_version
+        for plugins in block.body.blocks:
+            for argument in plugins.body.arguments.values():
+                try:
+                    wanted = entries(evaluate(argument.expression, self._constants)) or {}
+                except EvaluationError as error:
+                    self._diagnostics.append(error.diagnostic)
+                    continue
+                version, source = wanted.get("version", ""), wanted.get("source", "")
+                self._required_plugins.append(
+                    RequiredPlugin(argument.name, str(version), str(source), argument.name_range)
+                )
+
+
+def _makes(block: Block, type_: str) -> bool:
+    return block.type == "dynamic" and block.label_values == (type_,)
+
+
+def _evaluate(block: BoundBlock) -> Evaluated:
+    diagnostics: list[Diagnostic] = []
+    before = set(block.scope.context.secrets)
+    body = evaluate_body(block, diagnostics)
+    return evaluated(body, diagnostics, block.scope, before)
