@@ -1,0 +1,56 @@
+"""Real machines for the tests of the hypervisor: a boot sector of a few bytes is guest enough."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vmforge.hypervisor.connection import Hypervisor, connect
+from vmforge.hypervisor.devices import Disk, SerialLog
+from vmforge.hypervisor.domain import DomainSpec
+from vmforge.sdk import Cancellation, Size
+
+# 16-bit code at 0x7c00.
+_GUESTS = {
+    "halt": "f4ebfd",  # hlt; jmp $-1
+    "reset": "b0fee664f4",  # the keyboard controller's reset line
+    "power off": "ba0406b80020eff4",  # the ACPI sleep register of `pc`
+    "print": "b441b80141ba0000cd14f4ebfd",  # BIOS call: "A" to the first serial port
+}
+
+
+class Guests:
+    """Makes disks whose boot sector is a guest, and machines that boot from them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def disk(self, name: str, guest: str = "halt", size: int = 1 << 20) -> Path:
+        path = self.folder / name
+        path.write_bytes(bytes.fromhex(_GUESTS[guest]).ljust(510, b"\0") + b"\x55\xaa" + bytes(size - 512))
+        return path
+
+    def spec(self, guest: str = "halt", **changes: object) -> DomainSpec:
+        values: dict[str, object] = {
+            "name": f"vmforge-{uuid.uuid4().hex[:12]}",
+            "uuid": str(uuid.uuid4()),
+            "memory": Size.parse("64M"),
+            "disks": (Disk(self.disk("disk.raw", guest), "raw"),),
+            "serial_log": SerialLog(self.folder / "serial.log"),
+        }
+        return DomainSpec(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def hypervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
+    """The embedded driver: libvirt allows one per process, so all tests share it."""
+    with connect(None, tmp_path_factory.mktemp("state"), Cancellation()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def guests(tmp_path: Path) -> Guests:
+    return Guests(tmp_path)
