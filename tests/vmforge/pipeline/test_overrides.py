@@ -34,7 +34,9 @@ def test_parse_refuses(text: str) -> None:
 
 def test_applies_to_the_named_source_only() -> None:
     body = Body.of({"memory": 512})
-    changed = apply([Override("memory", "1024", "other"), Override("cpus", "2")], body, NAMES, ["memory", "cpus"])
+    changed = apply(
+        [Override("memory", "1024", "other"), Override("cpus", "2")], body, NAMES, ["memory", "cpus"]
+    )
     assert {n: s.value for n, s in changed.settings.items()} == {"memory": 512, "cpus": "2"}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from vmforge.builders.qemu.check import check_qemu
 from vmforge.builders.qemu.config import QemuConfig
-from vmforge.sdk import Artifact, BuildContext, Builder, Health, HostFinding, Problem
+from vmforge.sdk import Artifact, BuildContext, Builder, HostFinding, Problem
 
 
 class QemuBuilder(Builder[QemuConfig]):
@@ -30,5 +31,4 @@ class QemuBuilder(Builder[QemuConfig]):
     def examine_host(cls, state_dir: Path) -> Iterable[HostFinding]:
         from vmforge.hypervisor.inspection import inspect_host
 
-        for finding in inspect_host(state_dir):
-            yield HostFinding(finding.name, Health(finding.health.value), finding.text, finding.remedy)
+        return inspect_host(state_dir, os.environ.get("VMFORGE_LIBVIRT_URI"))

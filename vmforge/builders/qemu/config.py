@@ -180,7 +180,7 @@ class QemuConfig(
     libvirt_uri: str = option(
         "",
         help="The hypervisor, as libvirt names it (`qemu:///system`).",
-        default_text="`VMFORGE_LIBVIRT_URI`, else libvirt's QEMU driver inside vmforge, which needs no daemon",
+        default_text="`VMFORGE_LIBVIRT_URI`, else libvirt's QEMU driver inside vmforge: no daemon",
         affects_image=False,
     )
     vm_name: str = option(

@@ -42,7 +42,8 @@ class Guest:
             return ""
         console = self.machine.vnc_socket_path
         self.hypervisor.keep()
-        return f"the machine `{self.spec.name}`, with its screen at `{console}`; end it with `pkill -f {self.spec.name}`"
+        name = self.spec.name
+        return f"the machine `{name}`, with its screen at `{console}`; end it with `pkill -f {name}`"
 
 
 @dataclass
