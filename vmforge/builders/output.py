@@ -73,7 +73,10 @@ class OutputDirectory:
             shutil.rmtree(self.path)
         elif self.force:
             self._aside = self._aside_path()
-            self.path.rename(self._aside)
+            if self._aside.exists():  # `-on-error=abort` kept what stands here; the artifact is aside
+                shutil.rmtree(self.path)
+            else:
+                self.path.rename(self._aside)
         else:
             hint = "give `-force` to replace it, or set another `output_directory`"
             raise HostError(f"output directory `{self.path}` exists", hint=hint)

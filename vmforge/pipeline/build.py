@@ -79,7 +79,8 @@ class _Build:
         if self._run.on_error is not OnError.ABORT and not isinstance(error, (Aborted, Interrupted)):
             self._clean_up_in_guest(error)
         if keep:
-            self._result.kept = self._steps.abandon()
+            files = f"the run's files (serial log, temporary keys) in `{self._context.scratch}`"
+            self._result.kept = [*self._steps.abandon(), files]
         else:
             self._steps.release(error)
 

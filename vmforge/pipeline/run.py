@@ -65,7 +65,7 @@ class Scratch:
         os.close(self._lock)
 
     def keep(self) -> None:
-        """Leave the folder for the user (`-on-error=abort`); nothing deletes it later."""
+        """Leave the folder for the user (`-on-error=abort`)."""
         (self._path / "kept").touch()
 
     def _delete_leftovers(self) -> None:

@@ -82,6 +82,18 @@ def test_a_killed_build_with_force_gives_the_old_artifact_back(tmp_path: Path) -
     assert (target / "old").read_text() == "old"
 
 
+def test_after_an_aborted_build_with_force_the_artifact_is_still_there(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").write_text("old")
+    aborted = OutputDirectory(target, force=True).__enter__()
+    (target / "disk").write_text("half")
+    aborted.keep()
+    with pytest.raises(RuntimeError), OutputDirectory(target, force=True):
+        raise RuntimeError
+    assert (target / "old").read_text() == "old"
+
+
 def test_a_live_build_is_left_alone(tmp_path: Path) -> None:
     target = tmp_path / "out"
     killed_build(target)

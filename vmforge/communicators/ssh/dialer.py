@@ -73,9 +73,8 @@ class Dialer:
                 try:
                     session = self._try(PatientSocket.around(connection, self._silence_limit), deadline)
                 except TryFailed as failed:
-                    pause = (
-                        _PAUSE_FIRST if readiness.saw(failed.sighting) else min(_PAUSE_MOST, pause * _GROWTH)
-                    )
+                    news = readiness.saw(failed.sighting)
+                    pause = _PAUSE_FIRST if news else min(_PAUSE_MOST, pause * _GROWTH)
                     if failed.sighting.missing is Requirement.LOGIN and attempts.refused(time.monotonic()):
                         user = self._credentials.user
                         reason = f"`{user}` was refused as often as `ssh_handshake_attempts` allows"

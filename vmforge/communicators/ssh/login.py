@@ -23,8 +23,8 @@ from vmforge.sdk import Cancellation, Secret
 # paramiko logs every failed try with a traceback; without a handler Python would print that.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-# What paramiko can do, the fastest first (tests/benchmarks/sftp.py: 64 MiB take a third less with GCM, which
-# needs no second pass for the MAC). The CBC modes stay out: servers of today do not offer them.
+# What paramiko can do, the fastest first: 64 MiB take a third less time with GCM, which needs no second
+# pass for the MAC (tests/benchmarks/sftp.py). The CBC modes stay out: servers of today do not offer them.
 _CIPHERS = (
     "aes128-gcm@openssh.com",
     "aes256-gcm@openssh.com",

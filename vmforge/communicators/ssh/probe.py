@@ -69,7 +69,7 @@ _SILENT = Sighting(
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class _Connection:
     """One connection in the race."""
 

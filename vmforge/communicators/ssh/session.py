@@ -33,7 +33,8 @@ class Session:
         return self.transport.is_active()
 
     def survived(self) -> bool:
-        """Whether the connection stands after an error: paramiko's thread may notice its end a moment later."""
+        """Whether the connection stands after an error; paramiko's thread may notice its end a moment later
+        than the caller."""
         self.transport.join(_NOTICE)
         return self.alive
 
