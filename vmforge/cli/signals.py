@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
@@ -34,4 +35,5 @@ class Signals:
     def _received(self, number: int, frame: FrameType | None) -> None:
         if not self._cancellation.cancelled:
             self._announce()
-            self._cancellation.cancel()
+            # in a thread: the handler interrupts the main thread wherever it is, locks held
+            threading.Thread(target=self._cancellation.cancel, name="cancel").start()

@@ -120,6 +120,7 @@ class _Build:
             connector=planned.connector,
             render=self._render,
             provision=self._provision,
+            redact=run.redactor.add,
             force=run.force,
             debug=run.debug,
             data={"PackerRunUUID": run.uuid, "ID": _NO_ID},

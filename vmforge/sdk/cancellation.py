@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
 
 from vmforge.errors import Interrupted
+
+_log = logging.getLogger(__name__)
 
 
 class Cancellation:
@@ -27,7 +30,10 @@ class Cancellation:
             self._event.set()
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:  # the others must be told all the same
+                _log.exception("telling a waiter that the build is to stop failed")
 
     @property
     def cancelled(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -29,7 +29,7 @@ class BuildContext:
     `name` is the source's label (Packer's BUILDNAME: default file names, `PACKER_BUILD_NAME`);
     `full_name` is what the user sees and selects by (`demo.qemu.base`). `data` holds the run-time
     values of the template (`build.Host`, `{{ .HTTPIP }}` ...); the builder fills it before it
-    provisions. `render` renders a `{{ }}` text with the given fields beside the standard functions.
+    provisions. `redact` hides secrets that come up while the build runs. `render` renders a `{{ }}` text with the given fields beside the standard functions.
     `scratch` is a folder of this build's own, deleted when it ends;
     `state_dir` lasts. `connector` is the source's
     configured communicator.
@@ -48,6 +48,7 @@ class BuildContext:
     connector: Connector  # type: ignore[type-arg]  # of whichever configuration
     render: Callable[[str, Mapping[str, object]], str]
     provision: Callable[[Machine], None]
+    redact: Callable[[Iterable[str]], None] = lambda secrets: None
     force: bool = False
     debug: bool = False
     data: MutableMapping[str, str] = field(default_factory=dict)

@@ -70,6 +70,7 @@ class SshConnector(Connector[SshConfig]):
         if path is not None and self._pair is not None:
             values["SSHPublicKey"] = self._pair.public
             values["SSHPrivateKey"] = self._pair.private.value
+            context.redact([self._pair.private.value])
             values["SSHPrivateKeyFile"] = str(path)
         return values
 

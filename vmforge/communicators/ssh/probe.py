@@ -8,6 +8,7 @@ send its banner is still waited for on the connection that it has.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import os
@@ -127,7 +128,8 @@ class BannerRace:
         raise self._readiness.failure()
 
     def _wake(self) -> None:
-        self._wake_out.send(b"!")
+        with contextlib.suppress(OSError):  # the race may be over by now
+            self._wake_out.send(b"!")
 
     def _begin(self, deadline: Deadline) -> bool:
         """Start one more connection, and make room for it; returns whether it is under way."""
