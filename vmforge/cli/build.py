@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 NAME = "build"
 
 
+# long, because typer reads the flags off the parameters
 def command(
     context: typer.Context,
     template: TemplateArgument,

@@ -45,7 +45,7 @@ class _Build:
         self._ui = run.ui_for(planned.full_name, "")
         around = around_steps(self._ui, run.cancellation, run.on_error, run.debug)
         self._steps = Steps(self._ui, run.cancellation, around)
-        self._provisioning = Provisioning(planned, run.redactor)
+        self._provisioning = Provisioning(planned)
         self._context = self._make_context()
         self._result = BuildResult(planned.full_name)
 
@@ -94,7 +94,7 @@ class _Build:
     def _post_process(self, built: Artifact) -> None:
         # the machine's resources are released; post-processors ask and pause, but never retry a build
         self._result.artifacts = [built]
-        outcome: Outcome = PostProcessing(self._planned, self._run.redactor, self._context_for).run(built)
+        outcome: Outcome = PostProcessing(self._planned, self._context_for).run(built)
         self._result.artifacts = outcome.artifacts
         if outcome.failures:
             raise outcome.failures[0]

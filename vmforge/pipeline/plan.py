@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from vmforge.diagnostics import Diagnostic, Severity, SourceRange, did_you_mean, has_errors
+from vmforge.diagnostics import Diagnostic, Severity, SourceRange, did_you_mean, has_errors, raise_errors
 from vmforge.pipeline.overrides import Override, apply
 from vmforge.pipeline.selection import Selection
 from vmforge.sdk.body import Body
 from vmforge.sdk.builder import Builder
 from vmforge.sdk.communicator import Connector
 from vmforge.sdk.component import Component
+from vmforge.sdk.context import BuildContext
 from vmforge.sdk.decoding import check, decode
 from vmforge.sdk.interpolate import Interpolator, interpolator
 from vmforge.sdk.options import Config, options_of, secrets_of, texts_of
@@ -64,10 +65,18 @@ class PlannedBuild:
     interpolator: Interpolator
     secrets: frozenset[str]
 
-    @property
-    def scope_name(self) -> str:
-        """What `only`, `except` and `override` inside the template match: `TYPE.NAME`."""
-        return f"{self.type}.{self.local_name}"
+    def make(
+        self, planned: PlannedProvisioner | PlannedPostProcessor, context: BuildContext
+    ) -> Component[Any]:
+        """The component with its options decoded again, now that the values of the run are known.
+        Raises `DiagnosticError`."""
+        scope = RuntimeScope(self.local_name, self.type, dict(context.data))
+        engine = self.interpolator.with_build_data(context.data)
+        configured = configure(planned.component, planned.block.evaluate, scope, engine)
+        context.redact(configured.secrets)
+        raise_errors(configured.diagnostics)
+        assert configured.config is not None
+        return planned.component(configured.config)
 
 
 @dataclass(frozen=True)

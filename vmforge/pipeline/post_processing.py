@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from vmforge.diagnostics import raise_errors
 from vmforge.errors import Interrupted, VmforgeError
-from vmforge.pipeline.plan import PlannedBuild, PlannedPostProcessor, configure
+from vmforge.pipeline.plan import PlannedBuild, PlannedPostProcessor
 from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.context import BuildContext
 from vmforge.sdk.post_processor import PostProcessor, Processed
-from vmforge.sdk.redaction import Redactor
-from vmforge.template import RuntimeScope
 
 
 @dataclass
@@ -34,7 +30,6 @@ class PostProcessing:
     name."""
 
     planned: PlannedBuild
-    redactor: Redactor
     context_for: Callable[[str], BuildContext]
 
     def run(self, built: Artifact) -> Outcome:
@@ -88,7 +83,9 @@ class PostProcessing:
         title = f"Post-processing with {block.type}{named}"
 
         def work() -> Processed:
-            return self._instance(post_processor, context).process(context, artifact)
+            component = self.planned.make(post_processor, context)
+            assert isinstance(component, PostProcessor)
+            return component.process(context, artifact)
 
         try:
             return context.steps.run(title, work)
@@ -97,16 +94,6 @@ class PostProcessing:
         except VmforgeError as error:
             error.message = f"post-processor `{block.name}`: {error.message}"
             raise
-
-    def _instance(self, post_processor: PlannedPostProcessor, context: BuildContext) -> PostProcessor[Any]:
-        scope = RuntimeScope(self.planned.local_name, self.planned.type, dict(context.data))
-        engine = self.planned.interpolator.with_build_data(context.data)
-        configured = configure(post_processor.component, post_processor.block.evaluate, scope, engine)
-        self.redactor.add(configured.secrets)
-        raise_errors(configured.diagnostics)
-        component = post_processor.component(configured.config)
-        assert isinstance(component, PostProcessor)
-        return component
 
 
 def _keeps_input(post_processor: PlannedPostProcessor, processed: Processed) -> bool:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any
 
-from vmforge.diagnostics import raise_errors
 from vmforge.errors import Interrupted, VmforgeError
-from vmforge.pipeline.plan import PlannedBuild, PlannedProvisioner, configure
+from vmforge.pipeline.plan import PlannedBuild, PlannedProvisioner
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.provisioner import Provisioner
-from vmforge.sdk.redaction import Redactor
-from vmforge.template import ProvisionerBlock, RuntimeScope
+from vmforge.template import ProvisionerBlock
 
 
 @dataclass
@@ -22,7 +19,6 @@ class Provisioning:
     """The provisioners of one build. `machine` is what they ran on, once they have started."""
 
     planned: PlannedBuild
-    redactor: Redactor
     machine: Machine | None = None
 
     def run(self, context: BuildContext, machine: Machine) -> None:
@@ -76,24 +72,14 @@ class Provisioning:
         if block.pause_before is not None and block.pause_before.seconds > 0:
             context.ui.message(f"pausing {block.pause_before} before the provisioner")
             context.cancellation.wait(block.pause_before.seconds)
-        component = self._instance(provisioner, context)
+        component = self.planned.make(provisioner, context)
+        assert isinstance(component, Provisioner)
         limit = None if context.debug else block.timeout
         if limit is None:
             component.provision(context, machine)
             return
         with _TimeLimit(context.cancellation, machine, block, limit.seconds) as cancellation:
             component.provision(replace(context, cancellation=cancellation), machine)
-
-    def _instance(self, provisioner: PlannedProvisioner, context: BuildContext) -> Provisioner[Any]:
-        """The provisioner with its options decoded again, now that the values of the run are known."""
-        scope = RuntimeScope(self.planned.local_name, self.planned.type, dict(context.data))
-        engine = self.planned.interpolator.with_build_data(context.data)
-        configured = configure(provisioner.component, provisioner.block.evaluate, scope, engine)
-        self.redactor.add(configured.secrets)
-        raise_errors(configured.diagnostics)
-        component = provisioner.component(configured.config)
-        assert isinstance(component, Provisioner)
-        return component
 
 
 class _TimeLimit:

@@ -27,12 +27,11 @@ class BuildContext:
     """One build's surroundings, made by the pipeline.
 
     `name` is the source's label (Packer's BUILDNAME: default file names, `PACKER_BUILD_NAME`);
-    `full_name` is what the user sees and selects by (`demo.qemu.base`). `data` holds the run-time
-    values of the template (`build.Host`, `{{ .HTTPIP }}` ...); the builder fills it before it
-    provisions. `redact` hides secrets that come up while the build runs. `render` renders a `{{ }}` text with the given fields beside the standard functions.
-    `scratch` is a folder of this build's own, deleted when it ends;
-    `state_dir` lasts. `connector` is the source's
-    configured communicator.
+    `full_name` is what the user sees and selects by (`demo.qemu.base`). `scratch` is a folder of this
+    build's own, deleted when it ends; `state_dir` lasts. `connector` is the source's configured
+    communicator. `data` holds the run-time values of the template (`build.Host`, `{{ .HTTPIP }}` ...);
+    the builder fills it before it provisions. `render` renders a `{{ }}` text with the given fields
+    beside the standard functions. `redact` hides secrets that come up while the build runs.
     """
 
     name: str

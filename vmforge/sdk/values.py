@@ -128,7 +128,7 @@ def format_seconds(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A string that must never be shown; its text and its repr are a placeholder."""
+    """A string that must never be shown; its text and its repr say `<sensitive>`."""
 
     value: str
 

@@ -16,7 +16,6 @@ from vmforge.pipeline.post_processing import Outcome, PostProcessing
 from vmforge.sdk import Artifact, BuildContext, Config, FileArtifact, PostProcessor, Processed, option
 from vmforge.sdk.body import Body
 from vmforge.sdk.interpolate import interpolator
-from vmforge.sdk.redaction import Redactor
 from vmforge.sdk.testing import FakeConnector, fake_context
 from vmforge.template import Evaluated, PostProcessorBlock, RuntimeScope
 
@@ -79,7 +78,7 @@ def run(folder: Path, chains: Sequence[Sequence[PlannedPostProcessor]]) -> tuple
         secrets=frozenset(),
     )
     context = fake_context(folder)
-    outcome = PostProcessing(planned, Redactor(), lambda name: context).run(built)
+    outcome = PostProcessing(planned, lambda name: context).run(built)
     return outcome, {path.name for path in folder.iterdir()}
 
 

@@ -16,7 +16,6 @@ from vmforge.pipeline.provisioning import Provisioning
 from vmforge.sdk import BuildContext, Config, Duration, Machine, Provisioner, option
 from vmforge.sdk.body import Body
 from vmforge.sdk.interpolate import interpolator
-from vmforge.sdk.redaction import Redactor
 from vmforge.sdk.testing import FakeCommunicator, FakeConnector, FakeMachine, RecordingUi, fake_context
 from vmforge.template import Evaluated, ProvisionerBlock, RuntimeScope
 
@@ -73,7 +72,7 @@ def provisioning(
         interpolator=interpolator(),
         secrets=frozenset(),
     )
-    return Provisioning(build, Redactor())
+    return Provisioning(build)
 
 
 def machine(folder: Path) -> FakeMachine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from vmforge.sdk.gotemplate import syntax
+import vmforge.sdk.gotemplate.syntax as syntax
 from vmforge.sdk.gotemplate.errors import field_error
 from vmforge.sdk.gotemplate.execution import known_functions
 from vmforge.sdk.gotemplate.parser import parse

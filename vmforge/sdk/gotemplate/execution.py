@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
-from vmforge.sdk.gotemplate import syntax
+import vmforge.sdk.gotemplate.syntax as syntax
 from vmforge.sdk.gotemplate.builtins import BUILTINS
 from vmforge.sdk.gotemplate.errors import TemplateError, field_error, template_error
 from vmforge.sdk.gotemplate.parser import parse

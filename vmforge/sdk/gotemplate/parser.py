@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NoReturn
 
+import vmforge.sdk.gotemplate.syntax as syntax
 from vmforge.diagnostics import did_you_mean
-from vmforge.sdk.gotemplate import syntax
 from vmforge.sdk.gotemplate.errors import TemplateError, template_error
 from vmforge.sdk.gotemplate.lexer import Kind, Token, tokenize, unquote
 

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Checks this clone: style, types, and the whole test suite, which boots real machines. Arguments go to pytest.
+set -u
+cd "$(dirname "$0")/.."
+sh tests/setup.sh test || exit
+
+status=0
+check() {
+    echo "== $*"
+    ".venv/bin/$@" || status=1
+}
+
+check ruff check .
+check ruff format --check .
+check mypy
+check pytest "$@"
+exit $status
