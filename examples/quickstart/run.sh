@@ -17,7 +17,8 @@ cat <<'END'
 
 What to try next:
   boot the image, and log in (password: packer) from another terminal:
-    qemu-system-x86_64 -m 512 -nographic -snapshot build/quickstart/quickstart.qcow2 -nic user,hostfwd=tcp:127.0.0.1:2222-:22
+    qemu-system-x86_64 -m 512 -nographic -snapshot build/quickstart/quickstart.qcow2 \
+      -nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:2222-:22
     ssh -p 2222 packer@127.0.0.1
   change something, and build again:
     .venv/bin/vmforge build -force -var 'greeting=Hello, you.' examples/quickstart

@@ -1,7 +1,7 @@
 """Builds one template with Packer and with vmforge, in turns on one machine, and compares their stages.
 
-All variants are edits of the quickstart's template, so the CD, the answers, the provisioners and the post-processors
-are the same. Times are medians over the rounds, in seconds of wall time; CPU seconds count the whole process tree, the
+All variants are edits of the quickstart's template: the same CD, answers, provisioners and post-processors.
+Times are medians over the rounds, in seconds of wall time; CPU seconds count the whole process tree, the
 machine's emulator included.
 """
 
@@ -58,19 +58,19 @@ PACKER_LINES = [
     (r"Build '.*' finished", "rest"),
 ]
 
-# The titles of vmforge's steps, in its own words; the first pattern that matches names the stage.
+# The titles of vmforge's steps; the first pattern that matches names the stage.
 VMFORGE_TITLES = [
-    (r"post-processor.*checksum|checksum post-processor", "checksum"),
-    (r"manifest", "manifest"),
-    (r"compress", "compress"),
-    (r"\bISO\b|installation medium", "iso"),
-    (r"for (the )?boot|screen", "boot wait"),
-    (r"[Tt]yping", "typing"),
-    (r"SSH|install", "install to SSH"),
-    (r"[Uu]pload|provisioner.*\bfile\b|\bfile provisioner", "upload"),
-    (r"[Pp]rovision", "provisioners"),
-    (r"[Ss]hut|[Hh]alt|power", "shutdown"),
-    (r"[Cc]onvert|[Ff]latten|disk image", "convert"),
+    (r"Retrieving the ISO", "iso"),
+    (r"Waiting for the boot prompt", "boot wait"),
+    (r"Typing the boot command", "typing"),
+    (r"Waiting for (SSH|WinRM)", "install to SSH"),
+    (r"Provisioning with file", "upload"),
+    (r"Provisioning", "provisioners"),
+    (r"Shutting the guest down", "shutdown"),
+    (r"(Flattening|Checking) the disk", "convert"),
+    (r"Post-processing with checksum", "checksum"),
+    (r"Post-processing with manifest", "manifest"),
+    (r"Post-processing with compress", "compress"),
     (r"", "start"),
 ]
 
@@ -106,22 +106,22 @@ def with_lines(*lines: str) -> Edit:
     return lambda text: re.sub(r'(?m)^(source "qemu" .*\n)', lambda match: match[1] + added, text)
 
 
+DEFAULT_TYPING = [without("boot_wait"), without("boot_key_interval")]
 TUNED = with_lines(
-    'boot_key_interval = "20ms"',
     'qemuargs = [["-cpu", "max"], ["-smp", "1"], ["-machine", "type=pc"], ["-accel", "tcg,tb-size=32"]]',
 )
 
 VARIANTS = {
-    "packer": Variant("packer", "its defaults", [without("boot_wait")]),
-    "packer-tuned": Variant("packer", "boot_wait 1s, key interval 20 ms, -cpu max, tb-size=32", [TUNED]),
+    "packer": Variant("packer", "its defaults for typing", DEFAULT_TYPING),
+    "packer-tuned": Variant("packer", "the quickstart, and QEMU tuned by hand (qemuargs)", [TUNED]),
     "packer-template": Variant("packer", "the quickstart as it is"),
     "vmforge": Variant("vmforge", "the quickstart as it is"),
-    "vmforge-default": Variant("vmforge", "its defaults", [without("boot_wait")]),
+    "vmforge-default": Variant("vmforge", "its defaults for typing", DEFAULT_TYPING),
 }
 
 
 def build(variant: Variant, iso: Path, upload: int) -> Run:
-    """Build once, in a folder that is gone afterwards; raises SystemExit with the tool's output when it fails."""
+    """Build once, in a folder that is gone afterwards; a failure ends the program with the tool's output."""
     with tempfile.TemporaryDirectory(prefix="compare-") as scratch:
         template = Path(scratch, "template")
         shutil.copytree(QUICKSTART, template)
@@ -159,15 +159,15 @@ def _command(tool: str, timings: Path) -> list[str]:
 def _run(command: Sequence[str], folder: str) -> tuple[list[tuple[float, str]], Run]:
     """The lines that a command prints, each with the time it came, and what it took."""
     environment = {**os.environ, "CHECKPOINT_DISABLE": "1", "PACKER_CACHE_DIR": f"{folder}/cache"}
+    environment["PYTHONPATH"] = str(ROOT)
     used = _children_cpu()
     started = time.monotonic()
-    lines = []
+    lines: list[tuple[float, str]] = []
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            lines.append((time.monotonic() - started, line))
+        lines.extend((time.monotonic() - started, line) for line in process.stdout)
     if process.returncode:
         sys.exit("".join(line for _, line in lines) + f"error: `{' '.join(command)}` failed")
     return lines, Run(time.monotonic() - started, _children_cpu() - used)
@@ -210,7 +210,7 @@ def table(runs: dict[str, list[Run]]) -> str:
     lines.append("| **wall** | " + " | ".join(f"**{walls[name]:.1f}**" for name in names) + " |")
     lines.append("| CPU | " + " | ".join(f"{cpus[name]:.1f}" for name in names) + " |")
     ratios = [
-        f"{ours} / {theirs}: {walls[ours] / walls[theirs]:.2f} of the wall time, {cpus[ours] / cpus[theirs]:.2f} of the CPU time"
+        f"{ours} / {theirs}: wall time {walls[ours] / walls[theirs]:.2f}, CPU {cpus[ours] / cpus[theirs]:.2f}"
         for ours in names
         for theirs in names
         if VARIANTS[ours].tool == "vmforge" and VARIANTS[theirs].tool == "packer"

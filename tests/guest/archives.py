@@ -53,11 +53,17 @@ class Tree:
     def _add_parents(self, path: str) -> None:
         parts = path.split("/")[:-1]
         for count in range(1, len(parts) + 1):
-            self.entries.setdefault("/".join(parts[:count]), Entry(stat.S_IFDIR | 0o755))
+            folder = "/".join(parts[:count])
+            entry = self.entries.setdefault(folder, Entry(stat.S_IFDIR | 0o755))
+            if not stat.S_ISDIR(entry.mode):
+                raise ValueError(f"{path}: `{folder}` is a link or a file")
 
 
 def cpio(tree: Tree) -> bytes:
-    """The archive that Linux unpacks as its first file system (Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    """The archive that Linux unpacks as its first file system.
+
+    Format: Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
+    """
     out = io.BytesIO()
     for inode, (path, entry) in enumerate([*tree, ("TRAILER!!!", Entry(0))], start=1):
         name = path.encode() + b"\0"

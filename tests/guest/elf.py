@@ -41,7 +41,7 @@ def needed(path: Path) -> list[str]:
 
 def module_field(data: bytes, field: str) -> list[str]:
     """All values of one field of a kernel module's .modinfo section (`depends`, `alias`)."""
-    # The section is a run of zero-terminated `key=value` strings, and so distinctive that its header need not be read.
+    # The section is a run of zero-terminated `key=value` strings, which are found without its header.
     pattern = rb"(?:^|\0)" + field.encode() + rb"=([ -~]*)(?=\0)"
     return [value.decode() for value in re.findall(pattern, data)]
 

@@ -1,4 +1,4 @@
-"""Writes the bootable CD: ISO 9660 with Rock Ridge and Joliet names, started by isolinux (El Torito, no emulation)."""
+"""Writes the bootable CD: ISO 9660 with Rock Ridge and Joliet, started by isolinux through El Torito."""
 
 from __future__ import annotations
 

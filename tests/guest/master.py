@@ -2,7 +2,7 @@
 
     python tests/guest/master.py --output build/tiny.iso
 
-The packages are fetched once, through apt with the machine's own configuration, and kept below the work folder.
+The packages are fetched once, through apt as this machine is configured, and kept below the work folder.
 Equal packages give an equal image, byte by byte.
 """
 

@@ -124,6 +124,7 @@ class Packages:
                 ["apt-cache", "show", "--no-all-versions", name],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                check=False,
             )
             if shown.stdout:
                 return name
@@ -135,7 +136,7 @@ class Packages:
             command = ["apt-get", "-qq", "download", *names]
             if os.geteuid() == 0:
                 command[1:1] = ["-o", "APT::Sandbox::User=root"]  # _apt may not write below a private folder
-            done = subprocess.run(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+            done = subprocess.run(command, check=False, cwd=folder, stderr=subprocess.PIPE, text=True)
             if done.returncode:
                 raise PackageError(f"apt-get download failed (try `apt-get update`):\n{done.stderr.strip()}")
             for archive in sorted(Path(folder).glob("*.deb")):

@@ -105,7 +105,7 @@ def installer(sources: Sources) -> Tree:
 
 
 def tools(sources: Sources) -> Tree:
-    """What the installer unpacks from the CD into its own file system: programs that it needs beside busybox."""
+    """What the installer unpacks from the CD into its own file system: what it needs beside busybox."""
     tree = Tree()
     _add_programs(tree, sources, ["sbin/mke2fs", "usr/bin/extlinux"])
     tree.add_file("boot/mbr.bin", sources.boot_file("mbr.bin"))

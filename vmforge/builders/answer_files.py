@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from vmforge.builders.ports import check_ports
 from vmforge.errors import HostError
 from vmforge.sdk import BuildContext, Config, Problem, option
 
@@ -24,17 +25,26 @@ class AnswerFileOptions(Config):
         {}, help='Serve these texts: `{ "/preseed.cfg" = file("preseed.cfg") }`.'
     )
     http_port_min: int = option(
-        0, help="The first port to try; 0 lets the system choose.", affects_image=False
+        0,
+        help="The first port to try; 8000 when only `http_port_max` is set.",
+        default_text="any free port",
+        affects_image=False,
     )
-    http_port_max: int = option(0, help="The last port to try.", affects_image=False)
+    http_port_max: int = option(
+        0, help="The last port to try; 9000 when only `http_port_min` is set.", affects_image=False
+    )
     http_bind_address: str = option(
         "",
-        help="Listen on this address; by default only where the guest can reach the server.",
+        help="Listen on this address of this machine, and give it to the guest as `{{ .HTTPIP }}` if the "
+        "guest can reach it; by default only where the guest can reach the server.",
         affects_image=False,
     )
     http_interface: str = option("", help="Accepted for Packer's sake; has no effect.", affects_image=False)
     http_network_protocol: str = option(
-        "tcp", help="Accepted for Packer's sake; has no effect.", affects_image=False
+        "tcp",
+        help="Accepted for Packer's sake; the server always speaks TCP, over IPv4 or IPv6 as "
+        "`http_bind_address` has it.",
+        affects_image=False,
     )
 
     @property
@@ -43,10 +53,16 @@ class AnswerFileOptions(Config):
 
     @property
     def ports(self) -> range | None:
-        """The ports to try; None when the system chooses. Packer's defaults fill a half-open range."""
+        """The ports to try; None when the system chooses. Packer's defaults fill a half range."""
         if not self.http_port_min and not self.http_port_max:
             return None
         return range(self.http_port_min or 8000, (self.http_port_max or 9000) + 1)
+
+    def address_for_guest(self, default: str) -> str:
+        """What the guest calls the server: the address that it listens on, if that is one that the guest
+        can reach, else `default`."""
+        everywhere = self.http_bind_address in ("", "0.0.0.0", "::")
+        return default if everywhere or _is_loopback(self.http_bind_address) else self.http_bind_address
 
 
 def check_answer_files(options: AnswerFileOptions) -> Iterable[Problem]:
@@ -60,8 +76,17 @@ def check_answer_files(options: AnswerFileOptions) -> Iterable[Problem]:
         yield Problem(
             f"`http_directory`: there is no folder `{options.http_directory}`", "http_directory", hint=hint
         )
-    if options.ports is not None and not options.ports:
-        yield Problem("`http_port_max` is less than `http_port_min`", "http_port_max")
+    if options.http_network_protocol not in ("tcp", "tcp4", "tcp6"):
+        yield Problem(
+            f"`http_network_protocol`: guests cannot reach a server over `{options.http_network_protocol}`",
+            "http_network_protocol",
+            hint="leave it out",
+        )
+    yield from check_ports("http_port", options.ports)
+
+
+def _is_loopback(address: str) -> bool:
+    return address in ("localhost", "::1") or address.startswith("127.")
 
 
 @dataclass

@@ -43,7 +43,7 @@ class BootOptions(Config):
     def steps(self) -> tuple[tuple[str, str], ...]:
         """What to type, as (command, description) pairs."""
         if self.boot_steps:
-            return tuple((step[0], step[1] if len(step) > 1 else "") for step in self.boot_steps)
+            return tuple((command, "".join(rest)) for command, *rest in filter(None, self.boot_steps))
         text = "".join(self.boot_command)
         return ((text, ""),) if text else ()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from vmforge.errors import HostError
 from vmforge.sdk import Artifact, BuildContext, Builder, Config, FileArtifact, Problem, option
@@ -29,7 +32,8 @@ class FileBuilder(Builder[FileConfig]):
         if config.source is not None and config.content:
             yield Problem("`source` and `content` are both set", "content", hint="keep one of them")
         if config.source is None and not config.content:
-            yield Problem("there is nothing to write", "target", hint="set `source` or `content`")
+            hint = "set `source` or `content`"
+            yield Problem("the file will be empty: there is nothing to write", "target", hint, warning=True)
 
     def build(self, context: BuildContext) -> Artifact | None:
         context.steps.run("Writing the file", self._write)
@@ -41,11 +45,21 @@ class FileBuilder(Builder[FileConfig]):
         staged = target.with_name(f".{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if self.config.source is not None:
-                shutil.copyfile(self.config.source, staged)
-            else:
-                staged.write_text(self.config.content, encoding="utf-8")
+            with self._opened() as reading, staged.open("wb") as writing:
+                shutil.copyfileobj(reading, writing)
+                writing.flush()
+                os.fsync(writing.fileno())
             staged.replace(target)
         except OSError as error:
-            staged.unlink(missing_ok=True)
             raise HostError(f"cannot write `{target}`: {error.strerror}") from None
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _opened(self) -> BinaryIO:
+        source = self.config.source
+        if source is None:
+            return BytesIO(self.config.content.encode())
+        try:
+            return source.open("rb")
+        except OSError as error:
+            raise HostError(f"cannot read `{source}`: {error.strerror}") from None

@@ -26,13 +26,17 @@ class IsoOptions(Config):
         "`file:URL` of a checksum list, or `none`.",
     )
     iso_target_path: Path | None = option(
-        None, help="Put the ISO there in place of the cache.", affects_image=False
+        None,
+        help="Put the ISO there in place of the cache; one that is a file of this machine stays where it is.",
+        affects_image=False,
     )
     iso_target_extension: str = option(
         "iso", help="The file name extension in the cache.", affects_image=False
     )
     iso_skip_cache: bool = option(
-        False, help="Fetch the ISO again, whatever the cache has.", affects_image=False
+        False,
+        help="Fetch the ISO again, whatever the cache has. `iso_checksum` may then be left out.",
+        affects_image=False,
     )
 
     @property
@@ -48,12 +52,11 @@ def check_iso(options: IsoOptions) -> Iterable[Problem]:
         yield Problem("`iso_url` and `iso_urls` are both set", "iso_urls", hint="keep one of them")
     if not options.urls:
         yield Problem("there is no ISO to install from", hint="set `iso_url` (or `iso_urls`)")
-    if not options.iso_checksum:
+    if not options.iso_checksum and not options.iso_skip_cache:
         hint = 'set `iso_checksum = "sha256:..."`, or "none" to trust whatever comes'
         yield Problem("`iso_checksum` is not set", hint=hint)
-        return
     try:
-        parse_checksum(options.iso_checksum)
+        parse_checksum(options.iso_checksum or "none")
     except ValueError as error:
         yield Problem(str(error), "iso_checksum")
 
@@ -65,11 +68,12 @@ def retrieve_iso(options: IsoOptions, context: BuildContext) -> RetrievedIso:
 
     return retrieve(
         options.urls,
-        options.iso_checksum,
+        options.iso_checksum or "none",
         store=Store(default_root(os.environ)),
         ui=context.ui,
         cancellation=context.cancellation,
         base_dir=Path.cwd(),
         target_path=options.iso_target_path,
         extension=options.iso_target_extension,
+        again=options.iso_skip_cache,
     )

@@ -38,4 +38,5 @@ class NullBuilder(Builder[NullConfig]):
         else:
             communicator = connector.connect(context, lambda: Endpoint("", 0))
         context.provision(_Host(communicator))
+        connector.finish(context, communicator)
         return FileArtifact(self.builder_id, "Null", (), "Did not export anything. This is the null builder")

@@ -38,6 +38,8 @@ class OutputDirectory:
             self._marker = os.open(self.path / _MARKER, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if not self.path.exists():
+                self._restore()
             raise HostError(f"cannot make the output directory `{self.path}`: {error.strerror}") from None
         return self
 
@@ -46,8 +48,7 @@ class OutputDirectory:
     ) -> None:
         if not self._committed:
             shutil.rmtree(self.path, ignore_errors=True)
-            if self._aside is not None:
-                self._aside.rename(self.path)
+            self._restore()
         self._unlock()
 
     def keep(self) -> str:
@@ -108,6 +109,12 @@ class OutputDirectory:
             shutil.rmtree(self.path)
         if not self.path.exists():
             aside.rename(self.path)
+
+    def _restore(self) -> None:
+        """Bring back what `force` has moved aside."""
+        if self._aside is not None:
+            self._aside.rename(self.path)
+            self._aside = None
 
     def _unlock(self) -> None:
         if self._marker >= 0:

@@ -44,7 +44,7 @@ def make_floppy(options: RemovableMediaOptions, context: BuildContext) -> Path |
 
     if not options.wants_floppy:
         return None
-    target = context.scratch / "floppy.img"
+    target = context.scratch.absolute() / "floppy.img"
     write_floppy(
         target,
         files=options.floppy_files,
@@ -63,7 +63,7 @@ def make_cd(options: RemovableMediaOptions, context: BuildContext) -> Path | Non
 
     if not options.wants_cd:
         return None
-    target = context.scratch / "cd.iso"
+    target = context.scratch.absolute() / "cd.iso"
     write_cdrom(
         target,
         files=options.cd_files,

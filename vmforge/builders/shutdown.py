@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,19 +48,24 @@ def shut_down(
         _press_button(options, context, machine, time_scale)
         return
     limit = options.shutdown_timeout * time_scale
-    status = _run(options.shutdown_command, context, communicator)
+    deadline = time.monotonic() + limit.seconds
+    status = _run(options.shutdown_command, context, communicator, limit)
     communicator.close()
-    if machine.wait_off(limit.seconds, context.cancellation):
+    if machine.wait_off(max(0.0, deadline - time.monotonic()), context.cancellation):
         return
     ended = f"; `shutdown_command` ended with status {status}" if status else ""
     hint = "see what the guest does on its console, or raise `shutdown_timeout`"
     raise MachineError(f"the guest did not power off within {limit}{ended}", hint=hint)
 
 
-def _run(command: str, context: BuildContext, communicator: Communicator) -> int:
-    """The command's status; 0 when the connection ended with the guest."""
+def _run(command: str, context: BuildContext, communicator: Communicator, limit: Duration) -> int:
+    """The command's status; 0 when the connection ended with the guest, or time was up."""
+
+    def show(line: str, error: bool) -> None:
+        context.ui.output(line, error=error)
+
     try:
-        status = communicator.run(command, lambda line, error: context.ui.output(line, error=error))
+        status = communicator.run(command, show, timeout=limit.seconds)
     except CommunicatorError:
         return 0
     if status:

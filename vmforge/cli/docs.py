@@ -25,7 +25,10 @@ def command(
     ] = "",
     name: Annotated[str, typer.Argument(help="The component, as templates name it.")] = "",
 ) -> None:
-    """Print the reference of a component; without a name, list the components."""
+    """Print a component's options.
+
+    Without a name, list the components.
+    """
     from vmforge.diagnostics import did_you_mean
     from vmforge.sdk.registry import Kind, Registry
 

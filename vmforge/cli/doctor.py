@@ -12,7 +12,11 @@ NAME = "doctor"
 
 
 def command(context: typer.Context) -> None:
-    """Look at this machine: acceleration, QEMU, libvirt, permissions, disk space, firmware."""
+    """Say what this machine lacks.
+
+    Looks at acceleration, QEMU, libvirt, permissions, disk space and firmware. Exits with 1 when
+    something is missing that every build needs.
+    """
     from vmforge.sdk.builder import Builder
     from vmforge.sdk.folders import state_dir
     from vmforge.sdk.host import Health

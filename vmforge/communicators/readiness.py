@@ -71,7 +71,8 @@ class Readiness:
         if self._furthest is None or sighting.missing >= self._furthest.missing:
             self._furthest = sighting
         if news:
-            self._ui.message(f"{self._service}: {sighting.text} ({self._where})")
+            where = f" ({self._where})" if self._where else ""
+            self._ui.message(f"{self._service}: {sighting.text}{where}")
         return news
 
     def greeted(self, greeting: str) -> None:
@@ -93,4 +94,5 @@ class Readiness:
         if self._furthest is not None and self._furthest.missing > last.missing:
             seen += f"; earlier: {self._furthest.text}"
         tries = "1 try" if self.tries == 1 else f"{self.tries} tries"
-        return CommunicatorError(f"{reason} at {self._where} ({tries}); {seen}", hint=last.hint)
+        where = f" at {self._where} ({tries})" if self._where else ""
+        return CommunicatorError(f"{reason}{where}; {seen}", hint=last.hint)

@@ -45,10 +45,6 @@ _NOT_PCI = (
     "sb16",
 )
 
-_RULE = re.compile(
-    r"(?P<protocol>tcp|udp)?:(?P<host>[^:]*):(?P<host_port>\d+)-(?P<guest>[^:]*):(?P<guest_port>\d+)"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -136,23 +132,13 @@ def _interface(network: str, card: str) -> Interface | None:
     """A network and its card as one element; None when either says more than an element can."""
     net, device = Options.parse(network, implied="type"), Options.parse(card, implied="driver")
     kind, bridge = net.take("type"), net.take("br")
-    rules = [_RULE.fullmatch(rule) for rule in net.take_all("hostfwd")]
+    forwards = [Forward.parse(rule) for rule in net.take_all("hostfwd")]
     net.take("id"), device.take("netdev"), device.take("id")
     driver, mac = device.take("driver"), device.take("mac")
-    if net.pairs or device.pairs or not all(rules):
+    if net.pairs or device.pairs or not all(forwards):
         return None
     if kind == "bridge":
         return Interface(driver, bridge or "br0", mac)
     if kind != "user" or bridge:
         return None
-    return Interface(driver, "", mac, tuple(_forward(rule) for rule in rules if rule))
-
-
-def _forward(rule: re.Match[str]) -> Forward:
-    return Forward(
-        int(rule["guest_port"]),
-        int(rule["host_port"]),
-        rule["host"],
-        rule["guest"],
-        rule["protocol"] or "tcp",
-    )
+    return Interface(driver, "", mac, tuple(forward for forward in forwards if forward))

@@ -13,7 +13,7 @@ from vmforge.media.checksum import Algorithm, Checksum, ChecksumList, choose, pa
 from vmforge.media.download import Fetcher, FetchFailed, Patience
 from vmforge.media.location import Local, Remote, parse_location
 from vmforge.media.partial import Origin, PartialFile
-from vmforge.media.shelf import CacheShelf, Shelf, TargetShelf
+from vmforge.media.shelf import CacheShelf, Kept, Shelf, TargetShelf
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.ui import Progress, Ui
 from vmforge.sdk.values import format_bytes
@@ -38,13 +38,15 @@ def retrieve(
     base_dir: Path,
     target_path: Path | None = None,
     extension: str = "iso",
+    again: bool = False,
     patience: Patience | None = None,
 ) -> RetrievedIso:
     """The first of `urls` that can be had and is what `checksum` says.
 
     A file on this machine is used where it is. Others are fetched once into the store (or to
     `target_path`), also when several processes ask. Relative paths count from `base_dir`. With the
-    checksum `none` a fetched file is used again as long as its server names the same version.
+    checksum `none` a fetched file is used again as long as its server names the same version. With
+    `again` everything is fetched, whatever was fetched before.
     Raises DownloadError, HostError, Interrupted.
     """
     sources = [parse_location(url, base_dir) for url in urls]
@@ -58,7 +60,7 @@ def retrieve(
         shelf = CacheShelf(store, key, stated, extension)
     else:
         shelf = TargetShelf(store, key, stated, base_dir / target_path)
-    return _Retrieval(sources, stated, store, shelf, fetcher, ui, cancellation).run()
+    return _Retrieval(sources, stated, store, shelf, fetcher, ui, cancellation, again).run()
 
 
 def resolve_checksum(
@@ -112,6 +114,7 @@ class _Retrieval:
         fetcher: Fetcher,
         ui: Ui,
         cancellation: Cancellation,
+        again: bool,
     ) -> None:
         self._sources = sources
         self._stated = stated
@@ -120,6 +123,7 @@ class _Retrieval:
         self._fetcher = fetcher
         self._ui = ui
         self._cancellation = cancellation
+        self._again = again
 
     def run(self) -> RetrievedIso:
         failures: list[str] = []
@@ -156,12 +160,17 @@ class _Retrieval:
 
     def _cached_or_fetched(self, source: Remote) -> RetrievedIso:
         with self._shelf.lock(self._cancellation, self._tell_waiting):
-            with _Watch(f"Checking {source.name}", self._ui, self._cancellation) as watch:
-                kept = self._shelf.find(watch, self._tell_damage)
-            if kept is not None and self._is_current(kept.path):
+            kept = None if self._again else self._find(source)
+            if kept is not None:
                 self._ui.message(f"already fetched: {kept.path}")
                 return RetrievedIso(kept.path, kept.digest, from_cache=True)
             return self._fetch(source)
+
+    def _find(self, source: Remote) -> Kept | None:
+        """What was fetched before, if it is still what it should be."""
+        with _Watch(f"Checking {source.name}", self._ui, self._cancellation) as watch:
+            kept = self._shelf.find(watch, self._tell_damage)
+        return kept if kept is not None and self._is_current(kept.path) else None
 
     def _is_current(self, path: Path) -> bool:
         """Whether a kept file is still what its server has, where no checksum says what it should be."""

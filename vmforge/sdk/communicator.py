@@ -91,8 +91,9 @@ class Connector(Component[C], ABC, Generic[C]):
         """Wait until the guest answers and return the open connection.
 
         `endpoint` is asked before every try, because a restarted machine may be elsewhere; it raises
-        when the machine is dead. The user's time limits are multiplied by `time_scale` (10 under
-        software emulation). Raises `CommunicatorError` naming what was last seen.
+        `CommunicatorError` while the guest's address is not known yet, which is waited for, and another
+        error when the machine is dead, which ends the wait. The user's time limits are multiplied by
+        `time_scale` (10 under software emulation). Raises `CommunicatorError` naming what was last seen.
         """
 
     def finish(self, context: BuildContext, communicator: Communicator) -> None:

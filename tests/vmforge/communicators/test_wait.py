@@ -170,6 +170,29 @@ def test_guest_that_moves(client: Any, sshd: Any, refusing: Endpoint) -> None:
     assert client.connect(lambda: next(answers, sshd.endpoint), server=sshd).run("true") == 0
 
 
+def test_address_that_is_known_late(client: Any, sshd: Any) -> None:
+    answers = iter([CommunicatorError("the guest has no address yet")] * 2)
+
+    def endpoint() -> Endpoint:
+        for error in answers:
+            raise error
+        return sshd.endpoint
+
+    assert client.connect(endpoint, server=sshd).run("true") == 0
+    assert told(client)[0] == "SSH: the guest has no address yet"
+
+
+def test_address_that_is_never_known(client: Any) -> None:
+    def endpoint() -> Endpoint:
+        raise CommunicatorError("the guest has no address yet", hint="set `ssh_host`")
+
+    error = in_vain(client, endpoint)
+    assert re.sub(r"[\d.]+ s", "N s", error.message) == (
+        "no SSH connection within N s; last seen: the guest has no address yet"
+    )
+    assert error.hint == "set `ssh_host`"
+
+
 def test_name_with_several_addresses(client: Any, sshd: Any) -> None:
     # `localhost` may be ::1 first, where nothing listens
     assert client.connect(Endpoint("localhost", sshd.port), server=sshd).run("true") == 0

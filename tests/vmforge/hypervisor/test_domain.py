@@ -96,6 +96,7 @@ SPECS = {
         video=Video("vmware"),
         floppy=Floppy(OUTPUT / "a.img"),
     ),
+    "vnc-password": replace(BASE, graphics=Vnc(password=Secret("s3cret"))),
     "headless": replace(BASE, graphics=None, video=Video("none"), serial_log=None, interfaces=()),
     "reset-in-place": replace(
         BASE,

@@ -30,6 +30,16 @@ def test_a_download_is_verified_and_kept(bench, mirror, content, sha256):
     assert [item.origin for item in bench.store.objects()] == [mirror.url]
 
 
+@pytest.mark.parametrize("target", [None, "chosen.iso"])
+def test_again_fetches_whatever_was_fetched_before(target, bench, mirror, content, sha256):
+    where = Path(target) if target else None
+    bench.get(mirror.url, checksum=sha256, target_path=where)
+    again = bench.get(mirror.url, checksum=sha256, target_path=where, again=True)
+    assert (again.from_cache, again.path.read_bytes()) == (False, content)
+    assert [request.bytes_sent for request in mirror.asked] == [len(content)] * 2
+    assert bench.get(mirror.url, checksum=sha256, target_path=where).from_cache
+
+
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha512"])
 def test_every_type_of_checksum_finds_the_kept_file(algorithm, bench, mirror, content, sha256):
     checksum = f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"

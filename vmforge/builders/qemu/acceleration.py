@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmforge.builders.qemu.config import Accelerator, QemuConfig
+from vmforge.builders.qemu.hardware import architecture
 from vmforge.errors import HostError
 from vmforge.hypervisor.connection import Hypervisor
 from vmforge.sdk import Ui
@@ -31,7 +32,7 @@ def choose_speed(config: QemuConfig, hypervisor: Hypervisor, ui: Ui) -> Speed:
     if wanted not in (None, Accelerator.KVM):
         hint = "leave `accelerator` out, or give `--set accelerator=tcg`"
         raise HostError(f"the accelerator `{wanted}` is not supported", hint=hint)
-    found = hypervisor.acceleration(emulator=config.qemu_binary)
+    found = hypervisor.acceleration(architecture(config.qemu_binary), config.qemu_binary)
     if found.kind == "kvm":
         return Speed("kvm")
     if wanted is Accelerator.KVM:

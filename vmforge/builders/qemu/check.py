@@ -8,9 +8,13 @@ from itertools import chain
 from vmforge.builders.answer_files import check_answer_files
 from vmforge.builders.boot import check_boot
 from vmforge.builders.iso import check_iso
-from vmforge.builders.qemu.config import DiskFormat, QemuConfig
+from vmforge.builders.ports import check_ports
+from vmforge.builders.qemu.config import DiskFormat, DiskInterface, QemuConfig
 from vmforge.builders.removable_media import check_removable_media
 from vmforge.sdk import Problem
+
+# VNC's ports begin here: viewers and QEMU count displays from it.
+_FIRST_VNC_PORT = 5900
 
 
 def check_qemu(config: QemuConfig) -> Iterable[Problem]:
@@ -21,32 +25,56 @@ def check_qemu(config: QemuConfig) -> Iterable[Problem]:
         check_removable_media(config),
         check_boot(config),
         _check_disks(config),
+        _check_image(config),
         _check_hardware(config),
+        _check_firmware(config),
         _check_console(config),
-        _check_ports(config),
+        _check_network(config),
     )
 
 
 def _check_disks(config: QemuConfig) -> Iterable[Problem]:
-    if config.use_backing_file and not (config.disk_image and config.format is DiskFormat.QCOW2):
-        hint = 'set `disk_image = true` and `format = "qcow2"`'
-        yield Problem("`use_backing_file` needs a disk image in qcow2 format", "use_backing_file", hint=hint)
-    if config.skip_resize_disk and not config.disk_image:
-        yield Problem("`skip_resize_disk` needs `disk_image = true`", "skip_resize_disk")
     if config.disk_compression and config.format is not DiskFormat.QCOW2:
         hint = 'set `format = "qcow2"`, or compress with the `compress` post-processor'
         yield Problem(
             "`disk_compression` has no effect on a raw image", "disk_compression", hint=hint, warning=True
         )
-    if config.disk_size.bytes == 0:
-        yield Problem("`disk_size` is 0", "disk_size", hint='write a size, as in `"40G"`')
+    for size in (config.disk_size, *config.disk_additional_size):
+        if size.bytes == 0:
+            name = "disk_size" if size is config.disk_size else "disk_additional_size"
+            yield Problem(f"`{name}` is 0", name, hint='write a size, as in `"40G"`')
+    if config.disk_interface is DiskInterface.SD and config.machine_type in ("pc", "q35"):
+        yield Problem(
+            f"machines of type `{config.machine_type}` have no SD card slot for `disk_interface`",
+            "disk_interface",
+            hint="use `virtio`",
+        )
+
+
+def _check_image(config: QemuConfig) -> Iterable[Problem]:
+    if config.use_backing_file and not (config.disk_image and config.format is DiskFormat.QCOW2):
+        hint = 'set `disk_image = true` and `format = "qcow2"`'
+        yield Problem("`use_backing_file` needs a disk image in qcow2 format", "use_backing_file", hint=hint)
+    if config.use_backing_file and config.disk_compression:
+        yield Problem(
+            "`disk_compression` makes an image that stands alone, in spite of `use_backing_file`",
+            "disk_compression",
+            hint="leave it out to keep the overlay",
+            warning=True,
+        )
+    if config.skip_resize_disk and not config.disk_image:
+        yield Problem("`skip_resize_disk` needs `disk_image = true`", "skip_resize_disk")
 
 
 def _check_hardware(config: QemuConfig) -> Iterable[Problem]:
-    for name in ("cpus", "sockets", "cores", "threads"):
-        count = getattr(config, name)
-        if count is not None and count < 1:
-            yield Problem(f"`{name}` must be 1 or more", name)
+    for name in ("cpus", "sockets", "cores", "threads", "memory"):
+        if (getattr(config, name) or 0) < 0:
+            yield Problem(f"`{name}` is negative", name)
+    if config.use_tpm1 and not config.vtpm:
+        yield Problem("`use_tpm1` has no effect without `vtpm = true`", "use_tpm1", warning=True)
+
+
+def _check_firmware(config: QemuConfig) -> Iterable[Problem]:
     if config.use_pflash and config.firmware is None:
         yield Problem("`use_pflash` needs `firmware`", "use_pflash")
     if config.firmware is not None and config.uses_efi:
@@ -57,11 +85,20 @@ def _check_hardware(config: QemuConfig) -> Iterable[Problem]:
 def _check_console(config: QemuConfig) -> Iterable[Problem]:
     if config.disable_vnc and config.steps:
         yield Problem("`disable_vnc` leaves no way to type the boot command", "disable_vnc")
+    if len(config.vnc_password.value if config.vnc_password else "") > 8:
+        yield Problem(
+            "`vnc_password` is longer than 8 characters, and VNC looks at no more of it",
+            "vnc_password",
+            warning=True,
+        )
+    if config.qmp_enable or config.qmp_socket_path:
+        name = "qmp_socket_path" if config.qmp_socket_path else "qmp_enable"
+        yield Problem(f"`{name}` has no effect: there is no QMP socket", name, warning=True)
+    yield from check_ports("vnc_port", config.vnc_ports, lowest=_FIRST_VNC_PORT)
 
 
-def _check_ports(config: QemuConfig) -> Iterable[Problem]:
-    if config.forwarded_ports is not None and not config.forwarded_ports:
-        yield Problem("`host_port_max` is less than `host_port_min`", "host_port_max")
+def _check_network(config: QemuConfig) -> Iterable[Problem]:
+    yield from check_ports("host_port", config.forwarded_ports)
     for arguments in config.qemuargs:
         if not arguments:
             yield Problem("`qemuargs` holds an empty list", "qemuargs", hint='write `["-switch", "value"]`')

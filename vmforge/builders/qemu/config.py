@@ -70,8 +70,14 @@ class QemuImgArguments(Config):
     """The block `qemu_img_args`."""
 
     create: tuple[str, ...] = option((), help="More arguments for `qemu-img create`.")
-    convert: tuple[str, ...] = option((), help="More arguments for `qemu-img convert`.")
-    resize: tuple[str, ...] = option((), help="More arguments for `qemu-img resize`.")
+    convert: tuple[str, ...] = option(
+        (),
+        help="More arguments for `qemu-img convert`, which copies the image of `disk_image` and compacts the "
+        "finished disk.",
+    )
+    resize: tuple[str, ...] = option(
+        (), help="More arguments for `qemu-img resize`, which makes the image of `disk_image` larger."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,19 +131,27 @@ class HardwareOptions(Config):
     qemu_binary: str = option("qemu-system-x86_64", help="The emulator: a name on the path, or a path.")
     firmware: Path | None = option(None, help="A firmware file to boot with (`-bios`).")
     use_pflash: bool = option(False, help="Put `firmware` into pflash.")
-    efi_boot: bool = option(False, help="Boot with UEFI.")
+    efi_boot: bool = option(
+        False,
+        help="Boot with UEFI. The machine's variables are left in the output directory, in `efivars.fd`.",
+        default_text="true when one of the two paths below is set, else false",
+    )
     efi_firmware_code: Path | None = option(
         None, help="The UEFI firmware's code.", default_text="found through QEMU's firmware descriptions"
     )
-    efi_firmware_vars: Path | None = option(None, help="The template of the UEFI variables.")
-    efi_drop_efivars: bool = option(False, help="Leave `efivars.fd` out of the artifact.")
+    efi_firmware_vars: Path | None = option(
+        None, help="The variables that a new machine starts with.", default_text="those of the code"
+    )
+    efi_drop_efivars: bool = option(
+        False, help="Leave `efivars.fd` out of the artifact's files; it stays in the output directory."
+    )
     vtpm: bool = option(False, help="Give the guest a TPM (needs swtpm).")
     use_tpm1: bool = option(False, help="TPM version 1.2 in place of 2.0.")
     tpm_device_type: str = option("tpm-tis", help="The TPM's device.")
     net_device: str = option("virtio-net", help="The network card's model.")
     net_bridge: str = option("", help="Attach the guest to this bridge, in place of user networking.")
     cdrom_interface: CdromInterface | None = option(
-        None, help="How the guest sees the CDs.", default_text="ide"
+        None, help="How the guest sees the CDs.", default_text="ide; sata where the machine has no ide"
     )
     vga: str = option("", help="The graphics card.", default_text="std")
 
@@ -147,21 +161,57 @@ class ConsoleOptions(Config):
     """Options of the display. vmforge types and looks through a unix socket; a TCP port is opened
     only for a template that names one."""
 
-    headless: bool = option(False, help="Do not tell how to watch the display.", affects_image=False)
-    display: str = option("", help="Accepted for Packer's sake; has no effect.", affects_image=False)
-    use_default_display: bool = option(
-        False, help="Accepted for Packer's sake; has no effect.", affects_image=False
+    headless: bool = option(
+        False, help="Do not tell how to watch the display; a window is never opened.", affects_image=False
     )
-    vnc_bind_address: str = option("", help="Serve VNC on this address, on a TCP port.", affects_image=False)
-    vnc_port_min: int | None = option(None, help="The first TCP port for VNC.", affects_image=False)
-    vnc_port_max: int | None = option(None, help="The last TCP port for VNC.", affects_image=False)
-    vnc_use_password: bool = option(False, help="Protect VNC by a generated password.", affects_image=False)
-    vnc_password: Secret | None = option(None, help="Protect VNC by this password.", affects_image=False)
+    display: str = option(
+        "", help="Accepted for Packer's sake; no window is opened. Use a VNC viewer.", affects_image=False
+    )
+    use_default_display: bool = option(
+        False, help="Accepted for Packer's sake; no window is opened.", affects_image=False
+    )
+    vnc_bind_address: str = option(
+        "",
+        help="Serve VNC on this address, on a TCP port.",
+        default_text="a unix socket; 127.0.0.1 when a port is set",
+        affects_image=False,
+    )
+    vnc_port_min: int | None = option(
+        None,
+        help="The first TCP port for VNC, 5900 or more.",
+        default_text="5900 where VNC is on TCP",
+        affects_image=False,
+    )
+    vnc_port_max: int | None = option(
+        None, help="The last such port.", default_text="6000", affects_image=False
+    )
+    vnc_use_password: bool = option(
+        False,
+        help="Protect VNC by `vnc_password`, or by a generated password, which is shown.",
+        affects_image=False,
+    )
+    vnc_password: Secret | None = option(
+        None,
+        help="Protect VNC by this password; VNC looks at its first 8 characters.",
+        affects_image=False,
+    )
     disable_vnc: bool = option(False, help="Give the machine no VNC; a boot command is then an error.")
     qmp_enable: bool = option(
-        False, help="Accepted for Packer's sake; libvirt uses QMP.", affects_image=False
+        False,
+        help="Accepted for Packer's sake; libvirt has QEMU's monitor, and there is no QMP socket.",
+        affects_image=False,
     )
-    qmp_socket_path: str = option("", help="Accepted for Packer's sake; has no effect.", affects_image=False)
+    qmp_socket_path: str = option(
+        "", help="Accepted for Packer's sake; there is no QMP socket.", affects_image=False
+    )
+
+    @property
+    def vnc_ports(self) -> range | None:
+        """The TCP ports to try for VNC; None when it is on a unix socket. Packer's defaults fill a half
+        range."""
+        if not (self.vnc_bind_address or self.vnc_port_min or self.vnc_port_max):
+            return None
+        return range(self.vnc_port_min or 5900, (self.vnc_port_max or 6000) + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,15 +251,21 @@ class QemuConfig(
     host_port_min: int | None = option(
         None,
         aliases=("ssh_host_port_min",),
-        help="The first port of this machine to forward to the guest's.",
+        help="The first port of this machine to forward to the guest's; 2222 when only the last is set. "
+        "`{{ .SSHHostPort }}` in `qemuargs` is the one that was found.",
         default_text="any free port",
         affects_image=False,
     )
     host_port_max: int | None = option(
-        None, aliases=("ssh_host_port_max",), help="The last such port.", affects_image=False
+        None,
+        aliases=("ssh_host_port_max",),
+        help="The last such port; 4444 when only the first is set.",
+        affects_image=False,
     )
     skip_nat_mapping: bool = option(
-        False, help="Forward no port; connect to the guest's port on this machine."
+        False,
+        help="Forward no port; connect to the guest's port on this machine, where the template's own "
+        "`qemuargs` lead it.",
     )
     run_once: bool = option(False, help="Accepted for Packer's sake; has no effect.", affects_image=False)
 
@@ -224,14 +280,19 @@ class QemuConfig(
 
     @property
     def forwarded_ports(self) -> range | None:
-        """The host ports to try for the forward; None when the system chooses."""
-        if self.host_port_min is None and self.host_port_max is None:
+        """The host ports to try for the forward; None when the system chooses. Packer's defaults fill a
+        half range."""
+        if not (self.host_port_min or self.host_port_max):
             return None
         return range(self.host_port_min or 2222, (self.host_port_max or 4444) + 1)
 
     @property
+    def compresses(self) -> bool:
+        return self.disk_compression and self.format is DiskFormat.QCOW2
+
+    @property
     def compacts(self) -> bool:
         """Whether the finished disk is copied, which leaves out what the guest does not use."""
-        if self.disk_compression and self.format is DiskFormat.QCOW2:
+        if self.compresses:
             return True
         return not (self.skip_compaction or self.use_backing_file or self.format is DiskFormat.RAW)

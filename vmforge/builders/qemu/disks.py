@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from vmforge.errors import HostError, VmforgeError
 from vmforge.hypervisor import disks as images
 from vmforge.sdk import BuildContext, Size
 from vmforge.sdk.values import format_bytes
+
+_CHUNK = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -57,59 +58,82 @@ class Disks:
         )
 
     def _start_from(self, medium: Path) -> None:
-        target, cancellation = self.paths[0], self.context.cancellation
-        found = images.info(medium, cancellation)
+        image, target = images.info(medium, self.context.cancellation), self.paths[0]
+        grows = not self.config.skip_resize_disk and self._is_smaller(image)
         if self.config.use_backing_file:
-            images.create(
-                target, None, "qcow2", backing=medium, backing_format=found.format, cancellation=cancellation
-            )
-        elif found.format == self.config.format and not self.config.qemu_img_args.convert:
-            _copy(medium, target)
+            self._lay_over(image, target)
+        elif self._can_be_copied(image):
+            self._copy(medium, target)
         else:
-            images.convert(
-                medium,
+            self._convert(medium, target, image.format)
+        if grows:
+            images.resize(
                 target,
+                self.config.disk_size,
                 self.config.format,
-                source_format=found.format,
-                extra=self.config.qemu_img_args.convert,
-                cancellation=cancellation,
+                extra=self.config.qemu_img_args.resize,
+                cancellation=self.context.cancellation,
             )
-        if not self.config.skip_resize_disk:
-            self._resize(target, found.virtual_size)
 
-    def _resize(self, path: Path, current: Size) -> None:
-        wanted = self.config.disk_size
+    def _is_smaller(self, image: images.DiskInfo) -> bool:
+        """Whether the image must grow to `disk_size`. Raises `VmforgeError` if it would have to shrink."""
+        wanted, current = self.config.disk_size, image.virtual_size
         if wanted < current:
             hint = f"set `disk_size` to at least `{current.bytes}b`, or `skip_resize_disk = true`"
             raise VmforgeError(f"the image is larger ({current}) than `disk_size` ({wanted})", hint=hint)
-        if wanted > current:
-            extra = self.config.qemu_img_args.resize
-            images.resize(
-                path, wanted, self.config.format, extra=extra, cancellation=self.context.cancellation
-            )
+        return wanted > current
+
+    def _lay_over(self, image: images.DiskInfo, target: Path) -> None:
+        images.create(
+            target,
+            None,
+            self.config.format,
+            backing=image.path,
+            backing_format=image.format,
+            extra=self.config.qemu_img_args.create,
+            cancellation=self.context.cancellation,
+        )
+        self.context.ui.message(f"the disk needs `{image.path}` for as long as it is used")
+
+    def _can_be_copied(self, image: images.DiskInfo) -> bool:
+        """Others are converted, which keeps a raw image's holes and makes one with a backing file whole."""
+        wants_qcow2 = self.config.format is DiskFormat.QCOW2 and not self.config.qemu_img_args.convert
+        return wants_qcow2 and image.format == "qcow2" and image.backing is None
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Copy an image as it is: a compressed one stays so."""
+        try:
+            with (
+                source.open("rb") as reading,
+                target.open("xb") as writing,
+                self.context.ui.progress("copying", source.stat().st_size) as bar,
+            ):
+                while chunk := reading.read(_CHUNK):
+                    self.context.cancellation.check()
+                    writing.write(chunk)
+                    bar.advance(len(chunk))
+        except OSError as error:
+            raise HostError(f"cannot copy `{source}` to `{target}`: {error.strerror}") from None
 
     def _flatten(self, path: Path) -> None:
         before = images.info(path, self.context.cancellation).actual_size
-        with self.context.ui.progress("flattening", 100, unit="%") as bar:
+        self._convert(path, path, self.config.format, compress=self.config.compresses)
+        after = images.info(path, self.context.cancellation).actual_size
+        self.context.ui.message(f"{format_bytes(before.bytes)} became {format_bytes(after.bytes)}")
+
+    def _convert(self, source: Path, target: Path, source_format: str, *, compress: bool = False) -> None:
+        title = "flattening" if source == target else "converting"
+        with self.context.ui.progress(title, 100, unit="%") as bar:
             images.convert(
-                path,
-                path,
+                source,
+                target,
                 self.config.format,
-                source_format=self.config.format,
-                compress=self.config.disk_compression and self.config.format is DiskFormat.QCOW2,
+                source_format=source_format,
+                compress=compress,
                 progress=_steps(bar.advance),
                 extra=self.config.qemu_img_args.convert,
                 cancellation=self.context.cancellation,
             )
-        after = images.info(path, self.context.cancellation).actual_size
-        self.context.ui.message(f"{format_bytes(before.bytes)} became {format_bytes(after.bytes)}")
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise HostError(f"cannot copy `{source}` to `{target}`: {error.strerror}") from None
 
 
 def _steps(advance: Callable[[int], None]) -> Callable[[float], None]:

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from vmforge.console.vnc import VncConsole
-from vmforge.errors import CommunicatorError, HostError, Interrupted, VmforgeError
+from vmforge.errors import CommunicatorError, Interrupted, VmforgeError
 from vmforge.hypervisor.connection import Hypervisor
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import VirtualMachine
-from vmforge.sdk import BuildContext, Cancellation, Communicator, Endpoint
-
-# How long a bridge may take to show the guest's address is up to the communicator's own limit.
-_LOCALHOST = "127.0.0.1"
+from vmforge.sdk import Cancellation, Communicator
 
 
 @dataclass
@@ -23,7 +20,6 @@ class Guest:
 
     hypervisor: Hypervisor
     spec: DomainSpec
-    context: BuildContext
     machine: VirtualMachine | None = field(default=None, init=False)
 
     def __enter__(self) -> VirtualMachine:
@@ -40,10 +36,12 @@ class Guest:
         """Let the machine live on (`-on-error=abort`)."""
         if self.machine is None or not self.machine.is_running:
             return ""
-        console = self.machine.vnc_socket_path
+        name, screen = self.spec.name, screen_of(self.machine)
         self.hypervisor.keep()
-        name = self.spec.name
-        return f"the machine `{name}`, with its screen at `{console}`; end it with `pkill -f {name}`"
+        shown = f", with its screen at `{screen}`" if screen else ""
+        embedded = self.hypervisor.is_embedded
+        end = f"pkill -f {name}" if embedded else f"virsh -c {self.hypervisor.uri} destroy {name}"
+        return f"the machine `{name}`{shown}; end it with `{end}`"
 
 
 @dataclass
@@ -88,41 +86,13 @@ class ReachedGuest:
     communicator: Communicator
 
 
+def screen_of(machine: VirtualMachine) -> str:
+    """Where a VNC viewer finds the machine's screen; empty when it has none."""
+    if (address := machine.vnc_address) is not None:
+        return f"{address[0]}:{address[1]}"
+    return str(machine.vnc_socket_path or "")
+
+
 def console_of(machine: VirtualMachine, cancellation: Cancellation) -> VncConsole:
     """The machine's screen and keyboard, also after it has restarted."""
     return VncConsole(machine.open_console, cancellation)
-
-
-@dataclass(frozen=True)
-class Reach:
-    """Where the guest's communicator is to be found."""
-
-    machine: VirtualMachine
-    context: BuildContext
-    bridge: str
-    skip_nat_mapping: bool = False
-
-    def prepare(self, ports: range | None) -> None:
-        """Set up the forward of the guest's port, if it takes one."""
-        connector = self.context.connector
-        if connector.needs_network and not (connector.host or self.bridge or self.skip_nat_mapping):
-            self.machine.forward(connector.port, ports=ports)
-
-    def endpoint(self) -> Endpoint:
-        """The address right now. Raises `MachineError` when the machine is gone."""
-        self.machine.check()
-        connector = self.context.connector
-        if connector.host:
-            return Endpoint(connector.host, connector.port)
-        if self.bridge:
-            return Endpoint(self._address_on_bridge(), connector.port)
-        if self.skip_nat_mapping:
-            return Endpoint(_LOCALHOST, connector.port)
-        return Endpoint(_LOCALHOST, self.machine.forwarded_port(connector.port))
-
-    def _address_on_bridge(self) -> str:
-        address = self.machine.bridge_address()
-        if not address:
-            hint = "give the guest an address on the bridge by DHCP, or set `ssh_host`"
-            raise HostError(f"the guest has no address on the bridge `{self.bridge}` yet", hint=hint)
-        return address

@@ -16,11 +16,15 @@ from vmforge.builders.boot import type_boot_steps
 from vmforge.builders.connection import Connection
 from vmforge.builders.iso import retrieve_iso
 from vmforge.builders.output import OutputDirectory
+from vmforge.builders.ports import PortReservation
 from vmforge.builders.qemu.acceleration import Speed, choose_speed
+from vmforge.builders.qemu.arguments import wants_host_port, with_qemuargs
 from vmforge.builders.qemu.config import QemuConfig
 from vmforge.builders.qemu.disks import Disks
-from vmforge.builders.qemu.guest import Guest, Reach, ReachedGuest, Watch, console_of
-from vmforge.builders.qemu.hardware import Media, domain_spec
+from vmforge.builders.qemu.firmware import EFI_VARIABLES, find_firmware
+from vmforge.builders.qemu.guest import Guest, ReachedGuest, Watch, console_of, screen_of
+from vmforge.builders.qemu.hardware import Media, architecture, domain_spec
+from vmforge.builders.qemu.reach import Reach
 from vmforge.builders.removable_media import make_cd, make_floppy
 from vmforge.builders.shutdown import shut_down
 from vmforge.errors import HostError, MachineError, VmforgeError
@@ -28,7 +32,6 @@ from vmforge.hypervisor.connection import Connecting, Hypervisor, connect
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import VirtualMachine
 from vmforge.hypervisor.network import bridge_host_address
-from vmforge.hypervisor.qemuargs import translate
 from vmforge.sdk import Artifact, BuildContext, Communicator, FileArtifact
 
 BUILDER_ID = "transcend.qemu"
@@ -48,6 +51,7 @@ class _Recipe:
         self.context = context
         self.steps = context.steps
         self.name = config.vm_name or f"packer-{context.name}"
+        # shown and handed on as the template has it; the machine gets the absolute path
         self.folder = config.output_directory or Path(f"output-{context.name}")
 
     def run(self) -> Artifact:
@@ -62,8 +66,8 @@ class _Recipe:
         self.steps.run("Creating the disks", lambda: disks.create(medium), quiet=True)
         self._serve_answer_files()
         self.context.data.update(self.context.connector.prepare(self.context))
-        spec = self.steps.run("Making the machine", lambda: self._spec(disks, medium, speed), quiet=True)
-        machine = self.steps.enter("Starting the machine", Guest(hypervisor, spec, self.context))
+        spec = self._describe_machine(disks, medium, speed)
+        machine = self.steps.enter("Starting the machine", Guest(hypervisor, spec))
         watch = Watch(machine, self.context.cancellation)
         cancellation = self.steps.enter("Watching the machine", watch, quiet=True)
         self.context = replace(self.context, cancellation=cancellation)
@@ -71,9 +75,13 @@ class _Recipe:
             self._use(machine, speed)
         except VmforgeError as error:
             reason = watch.reason(error)
-            raise reason from (error if reason is not error else None)
+            if reason is error:
+                raise
+            raise reason from error
         self.steps.run("Flattening the disk" if self.config.compacts else "Checking the disk", disks.finish)
         return self._artifact(output.commit(), disks, speed)
+
+    # -- before the machine starts ------------------------------------------------------------
 
     def _hypervisor(self) -> Connecting:
         uri = self.config.libvirt_uri or os.environ.get("VMFORGE_LIBVIRT_URI", "")
@@ -86,14 +94,47 @@ class _Recipe:
         return choose_speed(self.config, hypervisor, self.context.ui)
 
     def _serve_answer_files(self) -> None:
-        bridge = self.config.net_bridge
-        host = bridge_host_address(bridge) if bridge else _LOOPBACK
+        host, ip = _LOOPBACK, _USER_NETWORK_HOST
+        if self.config.net_bridge and self.config.serves:
+            host = ip = bridge_host_address(self.config.net_bridge)
         server = AnswerFileServer(self.config, self.context, host)
         port = self.steps.enter("Serving the answer files", server, quiet=True)
-        address = self.config.http_bind_address if bridge else ""
-        ip = address or (host if bridge else _USER_NETWORK_HOST)
+        ip = self.config.address_for_guest(ip)
         self.context.data.update(
             PackerHTTPIP=ip, PackerHTTPPort=str(port), PackerHTTPAddr=f"{ip}:{port}" if port else ""
+        )
+
+    def _describe_machine(self, disks: Disks, medium: Path, speed: Speed) -> DomainSpec:
+        host_port = self._host_port()
+        media = self.steps.run("Making floppy and CD", lambda: self._media(disks, medium), quiet=True)
+        spec = domain_spec(self.config, media, speed.accelerator)
+        if not self.config.qemuargs:
+            return spec
+        fields = self._fields() | {
+            "HTTPDir": str(self.config.http_directory.absolute()) if self.config.http_directory else "",
+            "HTTPContent": dict(self.config.http_content),
+            "OutputDir": str(self.folder.absolute()),
+            "SSHHostPort": str(host_port),
+        }
+        return with_qemuargs(spec, self.config, self.context, fields)
+
+    def _host_port(self) -> int:
+        """What `{{ .SSHHostPort }}` stands for: a port held for the forward in the template's `qemuargs`."""
+        if not wants_host_port(self.config) or self.config.skip_nat_mapping:
+            return self.context.connector.port
+        reservation = PortReservation(self.config.forwarded_ports)
+        return self.steps.enter("Reserving a port", reservation, quiet=True)
+
+    def _media(self, disks: Disks, medium: Path) -> Media:
+        installer = None if self.config.disk_image else medium.absolute()
+        discs = (installer, make_cd(self.config, self.context))
+        output = self.folder.absolute()
+        return Media(
+            disks=disks.paths,
+            discs=tuple(disc for disc in discs if disc is not None),
+            floppy=make_floppy(self.config, self.context),
+            firmware=find_firmware(self.config, architecture(self.config.qemu_binary), output),
+            serial_log=self.context.scratch.absolute() / "serial.log",
         )
 
     def _fields(self) -> dict[str, object]:
@@ -106,42 +147,13 @@ class _Recipe:
             "SSHPublicKey": data.get("SSHPublicKey", ""),
         }
 
-    def _spec(self, disks: Disks, medium: Path, speed: Speed) -> DomainSpec:
-        media = Media(
-            disks=disks.paths,
-            install_disc=None if self.config.disk_image else medium.absolute(),
-            extra_disc=make_cd(self.config, self.context),
-            floppy=make_floppy(self.config, self.context),
-            output=self.folder,
-            serial_log=self.context.scratch / "serial.log",
-        )
-        spec = domain_spec(self.config, media, speed.accelerator)
-        if not self.config.qemuargs:
-            return spec
-        try:
-            translation = translate(spec, self._qemuargs())
-        except ValueError as error:
-            raise VmforgeError(f"`qemuargs`: {error}") from None
-        for warning in translation.warnings:
-            self.context.ui.warn(f"`qemuargs`: {warning}")
-        # the accelerator was chosen by looking at this machine, which a template cannot do
-        return replace(translation.spec, accel=speed.accelerator)
-
-    def _qemuargs(self) -> list[list[str]]:
-        fields = self._fields() | {
-            "HTTPDir": str(self.config.http_directory or ""),
-            "HTTPContent": dict(self.config.http_content),
-            "OutputDir": str(self.folder),
-            "SSHHostPort": self.context.data.get("Port", "0"),
-        }
-        return [[self.context.render(part, fields) for part in entry] for entry in self.config.qemuargs]
+    # -- while the machine runs ---------------------------------------------------------------
 
     def _use(self, machine: VirtualMachine, speed: Speed) -> None:
         """All that happens while the guest runs."""
-        reach = Reach(machine, self.context, self.config.net_bridge, self.config.skip_nat_mapping)
-        self.steps.run(
-            "Forwarding the guest's port", lambda: reach.prepare(self.config.forwarded_ports), quiet=True
-        )
+        reach = Reach(machine, self.context, self.config)
+        self.steps.run("Forwarding the guest's port", reach.prepare, quiet=True)
+        self._tell_how_to_watch(machine)
         self._boot(machine)
         if not self.context.connector.needs_network:
             self._await_power_off(machine, speed)
@@ -149,10 +161,18 @@ class _Recipe:
         communicator = self._provision(reach, speed)
         self.steps.run("Shutting the guest down", lambda: self._shut_down(machine, communicator, speed))
 
+    def _tell_how_to_watch(self, machine: VirtualMachine) -> None:
+        screen = "" if self.config.headless else screen_of(machine)
+        if not screen:
+            return
+        vnc = machine.spec.graphics
+        generated = vnc.password if vnc is not None and not self.config.vnc_password else None
+        # it protects the screen from others, and the user has no other way to know it
+        password = f", password `{generated.value}`" if generated else ""
+        self.context.ui.message(f"watch it with a VNC viewer at `{screen}`{password}")
+
     def _boot(self, machine: VirtualMachine) -> None:
         """Wait and type, unless there is nothing to type."""
-        if not self.config.headless:
-            self.context.ui.message(f"watch it with a VNC viewer at `{machine.vnc_socket_path}`")
         if not self.config.steps:
             return
         self.steps.run("Waiting for the boot prompt", lambda: self._wait_for_boot(machine), quiet=True)
@@ -188,6 +208,8 @@ class _Recipe:
 
     def _await_power_off(self, machine: VirtualMachine, speed: Speed) -> None:
         """Without a communicator the installer itself must end by powering off."""
+        if self.config.shutdown_command:
+            self.context.ui.warn("`shutdown_command` is not run: nothing talks to the guest")
         limit = self.config.shutdown_timeout * speed.time_scale
 
         def wait() -> None:
@@ -197,10 +219,11 @@ class _Recipe:
 
         self.steps.run("Waiting for the guest to power off", wait)
 
+    # -- after it has ended -------------------------------------------------------------------
+
     def _artifact(self, files: tuple[Path, ...], disks: Disks, speed: Speed) -> Artifact:
-        shown = tuple(self.folder / path.relative_to(self.folder) for path in files)
         if self.config.efi_drop_efivars:
-            shown = tuple(path for path in shown if path.name != "efivars.fd")
+            files = tuple(path for path in files if path.name != EFI_VARIABLES)
         state = {
             "diskName": self.name,
             "diskPaths": [str(self.folder / path.name) for path in disks.paths],
@@ -210,4 +233,4 @@ class _Recipe:
             "generated_data": dict(self.context.data),
         }
         description = f"VM files in directory: {self.folder}"
-        return FileArtifact(BUILDER_ID, "VM", shown, description, self.folder, state)
+        return FileArtifact(BUILDER_ID, "VM", files, description, self.folder, state)

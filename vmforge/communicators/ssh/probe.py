@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from vmforge.communicators.readiness import Deadline, Readiness, Requirement, Sighting
+from vmforge.errors import CommunicatorError
 from vmforge.sdk import Cancellation, Endpoint
 
 # Seconds until the next connection: after one that was refused, and beside those that hang.
@@ -116,7 +117,8 @@ class BannerRace:
     def run(self, deadline: Deadline) -> socket.socket:
         """A connection on which a banner waits to be read.
 
-        Raises `CommunicatorError` at the deadline, `Interrupted`, and whatever `endpoint` raises.
+        Raises `CommunicatorError` at the deadline, `Interrupted`, and what `endpoint` raises when there is
+        no guest any more.
         """
         with self._cancellation.on_cancel(self._wake):
             while not deadline.passed:
@@ -133,7 +135,11 @@ class BannerRace:
 
     def _begin(self, deadline: Deadline) -> bool:
         """Start one more connection, and make room for it; returns whether it is under way."""
-        where = self._endpoint()
+        try:
+            where = self._endpoint()
+        except CommunicatorError as error:
+            self._saw(Sighting(Requirement.ADDRESS, error.message, error.hint))
+            return False
         if where != self._where:
             self._drop_all()
             self._where, self._addresses = where, []

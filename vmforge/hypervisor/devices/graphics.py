@@ -14,7 +14,7 @@ class Vnc:
     """A VNC server on a unix socket of libvirt's choice; on TCP only when `address` names one.
 
     With an address, the first free port from `port_min` to `port_max` is used. QEMU looks at the
-    first eight characters of the password.
+    first eight characters of the password, which viewers need, `VirtualMachine.open_console` does not.
     """
 
     address: str = ""
@@ -24,12 +24,12 @@ class Vnc:
 
     def xml(self, port: int | None = None) -> Element:
         graphics = element("graphics", type_="vnc")
-        if not self.address:
+        if self.address:
+            graphics.set("port", str(self.port_min if port is None else port))
+            graphics.set("autoport", "no")
+            child(graphics, "listen", type_="address", address=self.address)
+        else:
             child(graphics, "listen", type_="socket")
-            return graphics
-        graphics.set("port", str(self.port_min if port is None else port))
-        graphics.set("autoport", "no")
         if self.password:
             graphics.set("passwd", self.password.value)
-        child(graphics, "listen", type_="address", address=self.address)
         return graphics

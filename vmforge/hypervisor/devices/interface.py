@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -10,6 +11,10 @@ from vmforge.hypervisor.devices.element import child, element, pci_address
 
 # QEMU's names for the card that libvirt calls `virtio`.
 _VIRTIO = {"virtio", "virtio-net", "virtio-net-pci"}
+
+_RULE = re.compile(
+    r"(?P<protocol>tcp|udp)?:(?P<host>[^:]*):(?P<host_port>\d+)-(?P<guest>[^:]*):(?P<guest_port>\d+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,20 @@ class Forward:
     host_address: str = ""
     guest_address: str = ""
     protocol: str = "tcp"
+
+    @classmethod
+    def parse(cls, rule: str) -> Forward | None:
+        """Read a rule of QEMU's (`tcp::2222-:22`); None when it says more than that."""
+        match = _RULE.fullmatch(rule)
+        if match is None:
+            return None
+        return cls(
+            int(match["guest_port"]),
+            int(match["host_port"]),
+            match["host"],
+            match["guest"],
+            match["protocol"] or "tcp",
+        )
 
     def rule(self) -> str:
         """The rule as QEMU's `hostfwd_add` takes it."""

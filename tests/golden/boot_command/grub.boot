@@ -1,0 +1,1 @@
+c<wait500ms>linux /k "a&b"<enter><wait1m30s>boot<ENTER>
