@@ -11,8 +11,10 @@ import bz2
 import functools
 import lzma
 import struct
-import zlib
 from typing import Protocol
+
+# zlib's interface, and its format, in less than half of its time
+from zlib_ng import zlib_ng as zlib
 
 from vmforge.post_processors.blocks import BLOCK_SIZE, ZEROS
 
