@@ -105,6 +105,26 @@ def test_every_option_does_something_or_says_that_it_does_not() -> None:
     assert set(silent) - set(covered) <= set(NOT_YET)
 
 
+@pytest.mark.parametrize("host", ["ssh_proxy_host", "ssh_bastion_host"])
+def test_a_way_round_that_is_not_supported_is_refused_with_all_its_options(host: str) -> None:
+    """They decode, so that the one error that users see is that the way round is not supported."""
+    values = {
+        "ssh_username": "root",
+        "ssh_proxy_port": 1080,
+        "ssh_proxy_username": "u",
+        "ssh_bastion_port": 22,
+        "ssh_bastion_username": "u",
+        "ssh_bastion_interactive": True,
+        "ssh_bastion_agent_auth": True,
+        "ssh_bastion_private_key_file": "/key",
+        "ssh_bastion_certificate_file": "/certificate",
+    }
+    configure(SshConnector, values)
+    with pytest.raises(ValueError) as caught:
+        configure(SshConnector, values | {host: "gate"})
+    assert str(caught.value) == f"`{host}` is not supported yet"
+
+
 def test_secrets_are_known() -> None:
     values = {
         "ssh_username": "root",
