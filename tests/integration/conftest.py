@@ -130,6 +130,8 @@ def lasting() -> Iterator[Path]:
     because unix sockets below it are limited to 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="vf-"))
     yield folder
+    for process in _processes_naming(str(folder)):  # of a test that failed and killed its command
+        os.kill(process, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -187,15 +189,21 @@ class Traces:
     def _processes(self) -> list[str]:
         """Processes whose command line names the state folder or the test's folder."""
         names = (str(self.vmforge.state), str(self.vmforge.folder))
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if any(name in command for name in names):
-                found.append(f"process {folder.name}: {command[:200]}")
-        return found
+        found = {pid for name in names for pid in _processes_naming(name)}
+        return [f"process {pid}: {_command_line(pid)[:200]}" for pid in sorted(found)]
+
+
+def _processes_naming(text: str) -> list[int]:
+    """The processes whose command line holds a text."""
+    pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if text in _command_line(pid)]
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
 
 
 @pytest.fixture

@@ -145,7 +145,10 @@ def test_a_slot_of_another_user_is_passed_over(state: Path) -> None:
     script = "import sys; from pathlib import Path; from vmforge.hypervisor import slots;"
     script += "print(slots.acquire(Path(sys.argv[1])).folder.name)"
     os.chown(state / "libvirt", 65534, 65534)
-    for folder in (state, *state.parents[:3]):
+    clone = Path(__file__).resolve().parents[3]
+    if not all(folder.stat().st_mode & 0o005 == 0o005 for folder in (clone, *clone.parents)):
+        pytest.skip("other users may not read this clone")
+    for folder in (state, *(f for f in state.parents if "pytest-of" in str(f))):
         folder.chmod(0o755)
     program = "/usr/bin/python3"
     asked = subprocess.run(
@@ -153,7 +156,7 @@ def test_a_slot_of_another_user_is_passed_over(state: Path) -> None:
         user=65534,
         group=65534,
         extra_groups=[],
-        cwd=Path(__file__).parents[3],
+        cwd=clone,
         capture_output=True,
         text=True,
         check=False,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vmforge.diagnostics import DiagnosticError
-from vmforge.errors import UsageError
+from vmforge.errors import UsageError, VmforgeError
 from vmforge.sdk.values import UNKNOWN
 from vmforge.template import Template, VariableInputs, load
 
@@ -243,5 +243,5 @@ def test_declarations_of_all_files_of_a_folder_are_one_template(tmp_path: Path, 
 
 def test_paths_that_are_no_template(tmp_path: Path, started: Any) -> None:
     for path in (tmp_path, tmp_path / "absent.pkr.hcl"):
-        with pytest.raises(UsageError):
+        with pytest.raises(VmforgeError):
             load(path, VariableInputs(), started=started)
