@@ -45,15 +45,19 @@ class FileBuilder(Builder[FileConfig]):
         staged = target.with_name(f".{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with self._opened() as reading, staged.open("wb") as writing:
-                shutil.copyfileobj(reading, writing)
-                writing.flush()
-                os.fsync(writing.fileno())
-            staged.replace(target)
+            try:
+                self._fill(staged)
+                staged.replace(target)
+            finally:
+                staged.unlink(missing_ok=True)
         except OSError as error:
             raise HostError(f"cannot write `{target}`: {error.strerror}") from None
-        finally:
-            staged.unlink(missing_ok=True)
+
+    def _fill(self, staged: Path) -> None:
+        with self._opened() as reading, staged.open("wb") as writing:
+            shutil.copyfileobj(reading, writing)
+            writing.flush()
+            os.fsync(writing.fileno())
 
     def _opened(self) -> BinaryIO:
         source = self.config.source

@@ -17,7 +17,12 @@ WRONG: list[tuple[dict[str, Any], str, str, bool]] = [
     ({"iso_url": ""}, "", "there is no ISO to install from", False),
     ({"iso_urls": ["y.iso"]}, "iso_urls", "`iso_url` and `iso_urls` are both set", False),
     ({"iso_checksum": ""}, "", "`iso_checksum` is not set", False),
-    ({"http_directory": "nowhere"}, "http_directory", "`http_directory`: there is no folder `nowhere`", False),
+    (
+        {"http_directory": "nowhere"},
+        "http_directory",
+        "`http_directory`: there is no folder `nowhere`",
+        False,
+    ),
     (
         {"http_directory": ".", "http_content": {"/a": "b"}},
         "http_content",
@@ -30,7 +35,12 @@ WRONG: list[tuple[dict[str, Any], str, str, bool]] = [
         "`http_port_max` (9000) is less than `http_port_min` (9100)",
         False,
     ),
-    ({"http_port_max": 70000}, "http_port_max", "`http_port_max` is 70000; it must be from 1 to 65535", False),
+    (
+        {"http_port_max": 70000},
+        "http_port_max",
+        "`http_port_max` is 70000; it must be from 1 to 65535",
+        False,
+    ),
     (
         {"http_network_protocol": "unix"},
         "http_network_protocol",

@@ -348,7 +348,8 @@ def test_qemuargs_that_make_no_sense(qemu: MakeConfig, context: BuildContext) ->
     [
         (
             {},
-            "`qemuargs` ask for `kvm`, but the machine runs with `tcg`; `--set accelerator=kvm` insists on it",
+            "`qemuargs` ask for `kvm`, but the machine runs with `tcg`; "
+            "`--set accelerator=kvm` insists on it",
         ),
         ({"accelerator": "tcg"}, "`qemuargs` ask for `kvm`, but the machine runs with `tcg`"),
     ],

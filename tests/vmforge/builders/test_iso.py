@@ -1,0 +1,89 @@
+"""The ISO's options, with a server that counts what is asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from http_server import Request, Server
+from vmforge.builders.iso import retrieve_iso
+from vmforge.builders.qemu.config import QemuConfig
+from vmforge.errors import DownloadError
+from vmforge.media.iso_source import RetrievedIso
+from vmforge.sdk import BuildContext
+
+MakeConfig = Callable[..., QemuConfig]
+
+CONTENT = b"an installer"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@dataclass
+class Bench:
+    """A folder to build in, a server with `x.iso`, and what was asked of it."""
+
+    qemu: MakeConfig
+    context: BuildContext
+    url: str = ""
+    asked: list[Request] = field(default_factory=list)
+
+    def retrieve(self, **options: Any) -> RetrievedIso:
+        return retrieve_iso(self.qemu(**options), self.context)
+
+
+@pytest.fixture
+def bench(
+    qemu: MakeConfig, context: BuildContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bench]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VMFORGE_CACHE_DIR", str(tmp_path / "cache"))
+    made = Bench(qemu, context)
+    with Server(content={"/x.iso": CONTENT}, on_request=made.asked.append) as server:
+        made.url = f"{server.url}/x.iso"
+        yield made
+
+
+def test_a_path_is_relative_to_where_vmforge_runs(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "x.iso").write_bytes(CONTENT)
+    assert bench.retrieve(iso_url="x.iso", iso_checksum=SHA256).path == tmp_path / "x.iso"
+
+
+def test_a_url_is_fetched_once(bench: Bench) -> None:
+    first = bench.retrieve(iso_url=bench.url, iso_checksum=f"sha256:{SHA256}")
+    second = bench.retrieve(iso_url=bench.url, iso_checksum=f"sha256:{SHA256}")
+    assert (first.from_cache, second.from_cache) == (False, True)
+    assert second.path.read_bytes() == CONTENT
+    assert len(bench.asked) == 1
+
+
+def test_iso_urls_are_tried_in_order(bench: Bench) -> None:
+    urls = ["missing.iso", bench.url]
+    assert bench.retrieve(iso_url="", iso_urls=urls, iso_checksum=SHA256).path.read_bytes() == CONTENT
+
+
+def test_iso_target_path_and_extension(bench: Bench, tmp_path: Path) -> None:
+    at_target = bench.retrieve(iso_url=bench.url, iso_checksum=SHA256, iso_target_path="isos/own.iso")
+    assert at_target.path == tmp_path / "isos" / "own.iso"
+    cached = bench.retrieve(iso_url=bench.url, iso_checksum=SHA256, iso_target_extension="img")
+    assert cached.path == tmp_path / "cache" / "objects" / f"{SHA256}.img"
+
+
+def test_iso_skip_cache_fetches_again(bench: Bench) -> None:
+    options = {"iso_url": bench.url, "iso_checksum": SHA256, "iso_skip_cache": True}
+    assert [bench.retrieve(**options).from_cache for _ in range(2)] == [False, False]
+    assert len(bench.asked) == 2
+
+
+def test_iso_skip_cache_needs_no_checksum(bench: Bench) -> None:
+    retrieved = bench.retrieve(iso_url=bench.url, iso_checksum="", iso_skip_cache=True)
+    assert retrieved.digest == SHA256
+
+
+def test_the_checksum_counts(bench: Bench) -> None:
+    with pytest.raises(DownloadError, match="is not the file that the template states"):
+        bench.retrieve(iso_url=bench.url, iso_checksum="0" * 64)
