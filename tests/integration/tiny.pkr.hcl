@@ -21,7 +21,6 @@ source "qemu" "tiny" {
   memory            = 512
   headless          = true
   boot_wait         = var.boot_wait
-  boot_key_interval = "20ms"
   boot_command      = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
   ssh_username      = "forge"
   ssh_password      = "secret-of-forge"
