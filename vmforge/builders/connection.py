@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from vmforge.errors import VmforgeError
 from vmforge.sdk import BuildContext, Communicator, Endpoint
 
 
@@ -30,8 +31,11 @@ class Connection:
             self._communicator.close()
 
     def keep(self) -> str:
-        """With `-on-error=abort` the guest goes on: say how to reach it."""
-        where, data = self.endpoint(), self.context.data
-        user = data.get("User", "")
+        """With `-on-error=abort` the guest goes on: say how to reach it, if it is still there."""
+        try:
+            where = self.endpoint()
+        except VmforgeError:
+            return ""
+        user = self.context.data.get("User", "")
         login = f"{user}@{where.host}" if user else where.host
         return f"the guest, reachable with `ssh -p {where.port} {login}`"

@@ -30,10 +30,10 @@ class OutputDirectory:
     _committed: bool = field(default=False, init=False)
 
     def __enter__(self) -> OutputDirectory:
-        self._restore_after_kill()
-        if self.path.exists():
-            self._make_room()
         try:
+            self._restore_after_kill()
+            if self.path.exists():
+                self._make_room()
             self.path.mkdir(parents=True)
             self._marker = os.open(self.path / _MARKER, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,7 +55,8 @@ class OutputDirectory:
         """Leave the unfinished folder to the user (`-on-error=abort`)."""
         (self.path / _MARKER).unlink(missing_ok=True)
         self._unlock()
-        return f"the output directory `{self.path}`"
+        before = f" (what was there before is in `{self._aside}`)" if self._aside else ""
+        return f"the output directory `{self.path}`{before}"
 
     def commit(self) -> tuple[Path, ...]:
         """The build succeeded: the files are made durable, and returned, sorted."""

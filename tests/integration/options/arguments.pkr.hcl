@@ -17,7 +17,7 @@ source "qemu" "arguments" {
   host_port_min     = 24000
   host_port_max     = 24999
   headless          = true
-  boot_wait         = "1s"
+  boot_wait         = "3s"
   boot_key_interval = "10ms"
   boot_command      = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
   ssh_username      = "forge"

@@ -4,14 +4,15 @@ variable "port" {
 }
 
 source "qemu" "blind" {
-  iso_urls         = ["missing.img", "output-silent/packer-silent"]
-  iso_checksum     = "none"
-  disk_image       = true
-  disk_size        = "640M"
-  disable_vnc      = true
-  ssh_username     = "forge"
-  ssh_password     = "secret-of-forge"
-  shutdown_command = "sudo poweroff"
+  iso_urls             = ["missing.img", "output-silent/packer-silent"]
+  iso_checksum         = "none"
+  disk_image           = true
+  disk_size            = "640M"
+  disk_additional_size = ["96M"]
+  disable_vnc          = true
+  ssh_username         = "forge"
+  ssh_password         = "secret-of-forge"
+  shutdown_command     = "sudo poweroff"
   qemuargs = [
     ["-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:${var.port}-:22"],
     ["-device", "virtio-net,netdev=net"],
@@ -22,6 +23,6 @@ build {
   sources = ["qemu.blind"]
 
   provisioner "shell" {
-    inline = ["echo sectors=$(cat /sys/block/vda/size)"]
+    inline = ["echo sectors=$(cat /sys/block/vda/size /sys/block/vdb/size)"]
   }
 }

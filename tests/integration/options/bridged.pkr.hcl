@@ -14,7 +14,7 @@ source "qemu" "bridged" {
   disk_size         = "512M"
   net_bridge        = var.bridge
   headless          = true
-  boot_wait         = "1s"
+  boot_wait         = "3s"
   boot_key_interval = "10ms"
   boot_command      = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
   ssh_username      = "forge"

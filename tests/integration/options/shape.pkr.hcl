@@ -4,33 +4,32 @@ variable "iso" {
 }
 
 source "qemu" "shape" {
-  iso_url              = var.iso
-  iso_checksum         = "none"
-  http_content         = { "/tiny.cfg" = "user=forge\npassword=secret-of-forge\n" }
-  http_bind_address    = "0.0.0.0"
-  machine_type         = "q35"
-  cpus                 = 2
-  sockets              = 2
-  cpu_model            = "Nehalem,+rdrand"
-  memory               = 640
-  disk_size            = "512M"
-  disk_interface       = "virtio-scsi"
-  cdrom_interface      = "virtio-scsi"
-  disk_additional_size = ["96M"]
-  disk_cache           = "unsafe"
-  disk_discard         = "unmap"
-  disk_detect_zeroes   = "unmap"
-  disk_compression     = true
-  host_port_min        = 23000
-  host_port_max        = 23999
-  vnc_bind_address     = "127.0.0.1"
-  vnc_port_min         = 5950
-  vnc_port_max         = 5990
-  vnc_use_password     = true
-  vm_name              = "shape.img"
-  output_directory     = "images/shape"
-  boot_wait            = "2s"
-  boot_key_interval    = "10ms"
+  iso_url            = var.iso
+  iso_checksum       = "none"
+  http_content       = { "/tiny.cfg" = "user=forge\npassword=secret-of-forge\n" }
+  http_bind_address  = "0.0.0.0"
+  machine_type       = "q35"
+  cpus               = 2
+  sockets            = 2
+  cpu_model          = "Nehalem,+rdrand"
+  memory             = 640
+  disk_size          = "512M"
+  disk_interface     = "virtio-scsi"
+  cdrom_interface    = "virtio-scsi"
+  disk_cache         = "unsafe"
+  disk_discard       = "unmap"
+  disk_detect_zeroes = "unmap"
+  disk_compression   = true
+  host_port_min      = 23000
+  host_port_max      = 23999
+  vnc_bind_address   = "127.0.0.1"
+  vnc_port_min       = 5950
+  vnc_port_max       = 5990
+  vnc_use_password   = true
+  vm_name            = "shape.img"
+  output_directory   = "images/shape"
+  boot_wait          = "3s"
+  boot_key_interval  = "10ms"
   boot_steps = [
     ["install ", "choose what to do"],
     ["ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>", "name the answers"],
@@ -49,8 +48,7 @@ build {
       "echo sockets=$(grep '^physical id' /proc/cpuinfo | sort -u | wc -l)",
       "echo model=$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)",
       "echo memory=$(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)",
-      "echo disks=$(cd /sys/block && echo sd?)",
-      "echo sectors=$(cat /sys/block/sdb/size)",
+      "echo disk=$(cd /sys/block && echo sd?)",
     ]
   }
 }

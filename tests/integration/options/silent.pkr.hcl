@@ -10,7 +10,7 @@ source "qemu" "silent" {
   disk_size         = "512M"
   skip_compaction   = true
   headless          = true
-  boot_wait         = "1s"
+  boot_wait         = "3s"
   boot_key_interval = "10ms"
   boot_command      = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
   communicator      = "none"

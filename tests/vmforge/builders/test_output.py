@@ -94,6 +94,23 @@ def test_after_an_aborted_build_with_force_the_artifact_is_still_there(tmp_path:
     assert (target / "old").read_text() == "old"
 
 
+def test_what_an_aborted_build_keeps_is_told(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    first = OutputDirectory(target)
+    first.__enter__()
+    assert first.keep() == f"the output directory `{target}`"
+    second = OutputDirectory(target, force=True)
+    second.__enter__()
+    before = tmp_path / ".out.before-force"
+    assert second.keep() == f"the output directory `{target}` (what was there before is in `{before}`)"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HostError, match="cannot make the output directory"):
+        OutputDirectory(tmp_path / "file" / "out").__enter__()
+
+
 def test_a_live_build_is_left_alone(tmp_path: Path) -> None:
     target = tmp_path / "out"
     killed_build(target)

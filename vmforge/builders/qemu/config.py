@@ -137,10 +137,12 @@ class HardwareOptions(Config):
         default_text="true when one of the two paths below is set, else false",
     )
     efi_firmware_code: Path | None = option(
-        None, help="The UEFI firmware's code.", default_text="found through QEMU's firmware descriptions"
+        None, help="The UEFI firmware's code.", default_text="what goes with the variables, else this host's"
     )
     efi_firmware_vars: Path | None = option(
-        None, help="The variables that a new machine starts with.", default_text="those of the code"
+        None,
+        help="The variables that a new machine starts with.",
+        default_text="what goes with the code, else this host's",
     )
     efi_drop_efivars: bool = option(
         False, help="Leave `efivars.fd` out of the artifact's files; it stays in the output directory."

@@ -19,7 +19,8 @@ def find_firmware(config: QemuConfig, arch: str, output: Path) -> Firmware | Non
         return Bios(_present("firmware", config.firmware), pflash=config.use_pflash)
     if not config.uses_efi:
         return None
-    code, variables = config.efi_firmware_code, config.efi_firmware_vars
+    code = config.efi_firmware_code or _partner(config.efi_firmware_vars, "VARS", "CODE")
+    variables = config.efi_firmware_vars or _partner(config.efi_firmware_code, "CODE", "VARS")
     if code is None or variables is None:
         found = find_efi(arch)
         code, variables = code or found.code, variables or found.variables
@@ -28,6 +29,15 @@ def find_firmware(config: QemuConfig, arch: str, output: Path) -> Firmware | Non
         _present("efi_firmware_vars", variables),
         output / EFI_VARIABLES,
     )
+
+
+def _partner(path: Path | None, part: str, other: str) -> Path | None:
+    """The other half of a pair of files, as packages name them (`OVMF_CODE_4M.fd`, `OVMF_VARS_4M.fd`):
+    halves of different sizes do not start."""
+    if path is None:
+        return None
+    partner = path.with_name(path.name.replace(part, other))
+    return partner if partner != path and partner.is_file() else None
 
 
 def _present(option: str, path: Path) -> Path:

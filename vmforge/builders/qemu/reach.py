@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vmforge.builders.qemu.config import QemuConfig
 from vmforge.errors import CommunicatorError
@@ -16,7 +16,7 @@ _LOCALHOST = "127.0.0.1"
 _NETWORK_SWITCHES = ("-netdev", "--netdev", "-nic", "-net")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reach:
     """The way to the guest: the address that the user fixed, a forward of the template's own, the
     guest's address on a bridge, or a port that is forwarded for the build."""
@@ -24,6 +24,7 @@ class Reach:
     machine: VirtualMachine
     context: BuildContext
     config: QemuConfig
+    _seen: str = field(default="", init=False)
 
     def prepare(self) -> None:
         """Forward a port to the guest's, unless there is another way."""
@@ -52,13 +53,15 @@ class Reach:
         return own_forward(self.machine.spec, self.context.connector.port)
 
     def _address_on_bridge(self) -> str:
-        address = self.machine.bridge_address()
-        if not address:
+        # a guest's reboot takes its card off the bridge for a moment, and the kernel forgets the address;
+        # trying it again shows whether the guest is still there
+        self._seen = self.machine.bridge_address() or self._seen
+        if not self._seen:
             raise CommunicatorError(
                 f"the guest has not shown an address on the bridge `{self.config.net_bridge}` yet",
                 hint="see that it gets one there by DHCP and talks to this machine, or set `ssh_host`",
             )
-        return address
+        return self._seen
 
 
 def own_forward(spec: DomainSpec, guest_port: int) -> Endpoint | None:

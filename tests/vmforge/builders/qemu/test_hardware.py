@@ -234,8 +234,20 @@ def test_efi_of_this_host(qemu: MakeConfig, tmp_path: Path) -> None:
         here.code, here.variables, OUTPUT / "efivars.fd"
     )
     (tmp_path / "VARS.fd").touch()
+    # a file without its other half
     mixed = find_firmware(qemu(efi_firmware_vars=f"{tmp_path}/VARS.fd"), "x86_64", OUTPUT)
     assert mixed == Efi(here.code, tmp_path / "VARS.fd", OUTPUT / "efivars.fd")
+
+
+@pytest.mark.parametrize(("option", "name"), [("code", "OVMF_CODE_4M.fd"), ("vars", "OVMF_VARS_4M.fd")])
+def test_the_other_half_of_the_efi_is_found_beside_it(
+    option: str, name: str, qemu: MakeConfig, tmp_path: Path
+) -> None:
+    code, variables = tmp_path / "OVMF_CODE_4M.fd", tmp_path / "OVMF_VARS_4M.fd"
+    code.touch()
+    variables.touch()
+    config = qemu(**{f"efi_firmware_{option}": f"{tmp_path}/{name}"})
+    assert find_firmware(config, "x86_64", OUTPUT) == Efi(code, variables, OUTPUT / "efivars.fd")
 
 
 @pytest.mark.parametrize("option", ["firmware", "efi_firmware_code", "efi_firmware_vars"])
