@@ -5,7 +5,7 @@ variable "iso" {
 
 variable "boot_wait" {
   type    = string
-  default = "1s"
+  default = "3s"
 }
 
 variable "script" {

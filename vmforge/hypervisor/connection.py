@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmforge.errors import HostError
 from vmforge.hypervisor.capabilities import Acceleration, offers, probe_local, probe_remote
-from vmforge.hypervisor.domain import DomainSpec
+from vmforge.hypervisor.domain import DomainSpec, Owner
 from vmforge.sdk.cancellation import Cancellation
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Hypervisor:
         return self._driver.is_remote
 
     @property
+    def _is_system_daemon(self) -> bool:
+        """Whether QEMU is run by this host's daemon, with other rights than ours."""
+        return not (self.is_embedded or self.is_remote or self.uri.endswith("/session"))
+
+    @property
     def libvirt_version(self) -> tuple[int, int, int]:
         """The version of the libvirt that runs the machines."""
         number = self._driver.connection.getLibVersion()
@@ -69,7 +75,7 @@ class Hypervisor:
         if self.is_remote:
             return probe_remote(arch, self._driver.connection.getCapabilities(), offers_kvm)
         # the daemon of the system runs QEMU with rights of its own
-        own_rights = self.is_embedded or self.uri.endswith("/session")
+        own_rights = not self._is_system_daemon
         return probe_local(arch, offers_kvm, need_device=own_rights)
 
     def start(self, spec: DomainSpec) -> VirtualMachine:
@@ -78,6 +84,9 @@ class Hypervisor:
         self._cancellation.check()
         if not self.is_remote:
             spec = replace(spec, emulator=self._emulator(spec.emulator, spec.arch))
+        if self._is_system_daemon:
+            # its own user could read neither the template's files nor the cache
+            spec = replace(spec, owner=Owner(os.getuid(), os.getgid()))
         from vmforge.hypervisor.machine import VirtualMachine
 
         machine = VirtualMachine.start(self._driver, spec, self._cancellation)

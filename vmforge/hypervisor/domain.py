@@ -41,15 +41,25 @@ HARD_DISK, CD = "hd", "cdrom"
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """A user of the host, by numbers."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
 class DomainSpec:
     """All that makes a machine. `accel` is `kvm` or `tcg`; `cpu_model` is QEMU's `-cpu` text, empty
     for the best there is; an empty `emulator` leaves the choice to libvirt.
 
     `restart_on_reboot`: a guest's reboot ends the QEMU process and starts it again (faster under
     emulation, and visible); else QEMU resets the guest in place. `ends_on_reboot`: it turns the
-    machine off. `qemu_arguments` are (switch, value) pairs handed to QEMU as they are. QEMU makes
-    the devices among them before libvirt's: `reserved_slots` are the PCI slots that they name, and
-    `unplaced_devices` is how many of them take the first free ones.
+    machine off. `owner` is whom a daemon is to run QEMU as.
+
+    `qemu_arguments` are (switch, value) pairs handed to QEMU as they are. QEMU makes the devices among
+    them before libvirt's: `reserved_slots` are the PCI slots that they name, and `unplaced_devices` is
+    how many of them take the first free ones.
     """
 
     name: str
@@ -77,6 +87,7 @@ class DomainSpec:
     restart_on_reboot: bool = True
     ends_on_reboot: bool = False
     translation_cache: Size | None = None
+    owner: Owner | None = None
     qemu_arguments: tuple[tuple[str, str], ...] = ()
     reserved_slots: tuple[int, ...] = ()
     unplaced_devices: int = 0
@@ -118,11 +129,21 @@ def domain_xml(spec: DomainSpec, *, description: str = "", vnc_port: int | None 
     child(domain, "on_reboot", "restart" if in_place else "destroy")
     child(domain, "on_crash", "destroy")
     domain.append(_devices(spec, vnc_port))
+    if spec.owner is not None:
+        domain.append(_owner(spec.owner))
     arguments = _arguments(spec)
     if arguments:
         domain.append(_command_line(arguments))
     ET.indent(domain)
     return ET.tostring(domain, encoding="unicode") + "\n"
+
+
+def _owner(owner: Owner) -> ET.Element:
+    """QEMU runs as this user, and the files stay whose they are: https://libvirt.org/drvqemu.html, under
+    "POSIX users/groups"."""
+    label = element("seclabel", type_="static", model="dac", relabel="no")
+    child(label, "label", f"+{owner.uid}:+{owner.gid}")
+    return label
 
 
 def _os(spec: DomainSpec) -> ET.Element:

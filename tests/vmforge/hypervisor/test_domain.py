@@ -25,7 +25,7 @@ from vmforge.hypervisor.devices import (
     Video,
     Vnc,
 )
-from vmforge.hypervisor.domain import DomainSpec, domain_xml
+from vmforge.hypervisor.domain import DomainSpec, Owner, domain_xml
 from vmforge.sdk import Secret, Size
 
 OUTPUT = Path("/srv/output")
@@ -107,6 +107,7 @@ SPECS = {
         reserved_slots=(3,),
         unplaced_devices=1,
     ),
+    "of-a-daemon": replace(BASE, owner=Owner(1000, 100)),
     "aarch64": replace(
         BASE,
         arch="aarch64",
