@@ -25,6 +25,12 @@ class IsoOptions(Config):
         help="What the ISO must be: `sha256:HEX` (also md5, sha1, sha512), the bare hex digits, "
         "`file:URL` of a checksum list, or `none`.",
     )
+    iso_checksum_type: str = option(
+        "", help="The kind of `iso_checksum`; Packer 1.6 dropped it for a prefix, as in `sha256:HEX`."
+    )
+    iso_checksum_url: str = option(
+        "", help="A checksum list; Packer 1.6 dropped it for `iso_checksum` = `file:URL`."
+    )
     iso_target_path: Path | None = option(
         None,
         help="Put the ISO there in place of the cache; one that is a file of this machine stays where it is.",
@@ -43,6 +49,17 @@ class IsoOptions(Config):
     def urls(self) -> tuple[str, ...]:
         return (self.iso_url,) if self.iso_url else self.iso_urls
 
+    @property
+    def checksum(self) -> str:
+        """`iso_checksum` as it is written today, whatever the template's age; empty when not stated."""
+        if self.iso_checksum_type == "none":
+            return "none"
+        if self.iso_checksum_url:
+            return f"file:{self.iso_checksum_url}"
+        if self.iso_checksum_type and self.iso_checksum and ":" not in self.iso_checksum:
+            return f"{self.iso_checksum_type}:{self.iso_checksum}"
+        return self.iso_checksum
+
 
 def check_iso(options: IsoOptions) -> Iterable[Problem]:
     """What is wrong with the options, judged by their values."""
@@ -52,11 +69,15 @@ def check_iso(options: IsoOptions) -> Iterable[Problem]:
         yield Problem("`iso_url` and `iso_urls` are both set", "iso_urls", hint="keep one of them")
     if not options.urls:
         yield Problem("there is no ISO to install from", hint="set `iso_url` (or `iso_urls`)")
-    if not options.iso_checksum and not options.iso_skip_cache:
+    for old in ("iso_checksum_type", "iso_checksum_url"):
+        if getattr(options, old):
+            hint = f'write `iso_checksum = "{options.checksum}"`'
+            yield Problem(f"`{old}` is an old way to write `iso_checksum`", old, hint=hint, warning=True)
+    if not options.checksum and not options.iso_skip_cache:
         hint = 'set `iso_checksum = "sha256:..."`, or "none" to trust whatever comes'
         yield Problem("`iso_checksum` is not set", hint=hint)
     try:
-        parse_checksum(options.iso_checksum or "none")
+        parse_checksum(options.checksum or "none")
     except ValueError as error:
         yield Problem(str(error), "iso_checksum")
 
@@ -68,7 +89,7 @@ def retrieve_iso(options: IsoOptions, context: BuildContext) -> RetrievedIso:
 
     return retrieve(
         options.urls,
-        options.iso_checksum or "none",
+        options.checksum or "none",
         store=Store(default_root(os.environ)),
         ui=context.ui,
         cancellation=context.cancellation,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from http_server import Request, Server
-from vmforge.builders.iso import retrieve_iso
+from vmforge.builders.iso import check_iso, retrieve_iso
 from vmforge.builders.qemu.config import QemuConfig
 from vmforge.errors import DownloadError
 from vmforge.media.iso_source import RetrievedIso
@@ -87,3 +87,24 @@ def test_iso_skip_cache_needs_no_checksum(bench: Bench) -> None:
 def test_the_checksum_counts(bench: Bench) -> None:
     with pytest.raises(DownloadError, match="is not the file that the template states"):
         bench.retrieve(iso_url=bench.url, iso_checksum="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("options", "checksum"),
+    [
+        ({"iso_checksum": SHA256}, SHA256),
+        ({"iso_checksum": SHA256, "iso_checksum_type": "sha256"}, f"sha256:{SHA256}"),
+        ({"iso_checksum": "sha256:1", "iso_checksum_type": "sha256"}, "sha256:1"),
+        ({"iso_checksum": "x", "iso_checksum_type": "none"}, "none"),
+        ({"iso_checksum_url": "SUMS", "iso_checksum_type": "sha256"}, "file:SUMS"),
+    ],
+)
+def test_the_checksum_of_old_templates(options: dict[str, str], checksum: str) -> None:
+    assert QemuConfig(iso_url="x.iso", **options).checksum == checksum
+
+
+def test_old_ways_to_write_the_checksum_are_warned_of() -> None:
+    config = QemuConfig(iso_url="x.iso", iso_checksum=SHA256, iso_checksum_type="sha256")
+    (problem,) = check_iso(config)
+    assert problem.warning
+    assert problem.hint == f'write `iso_checksum = "sha256:{SHA256}"`'
