@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "vmforge.media.checksum",
     },
     "vmforge.builders": {"vmforge.errors", "vmforge.sdk", "http_server", "boot_configs", *MACHINERY},
+    "vmforge.data_sources": {"vmforge.errors", "vmforge.sdk"},
     "vmforge.template": {"vmforge", "vmforge.errors", "vmforge.diagnostics", "vmforge.sdk"},
     "vmforge.pipeline": {
         "vmforge.errors",
@@ -67,7 +68,11 @@ DOORS = {
     "libvirt_qemu": ("vmforge/hypervisor/",),
     "paramiko": ("vmforge/communicators/ssh",),
     "pycdlib": ("vmforge/media/",),
-    "requests": ("vmforge/media/download",),
+    "requests": ("vmforge/media/download", "vmforge/template/functions/secrets.py"),
+    "hvac": ("vmforge/template/functions/secrets.py",),
+    "boto3": ("vmforge/template/functions/secrets.py",),
+    "botocore": ("vmforge/template/functions/secrets.py",),
+    "yaml": ("vmforge/template/functions/yaml_text.py",),
     "typer": ("vmforge/cli/",),
     "tqdm": ("vmforge/cli/",),
 }

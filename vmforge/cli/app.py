@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from vmforge.cli import build, docs, doctor, inspect, validate, version
+from vmforge.cli import build, console, docs, doctor, fmt, init, inspect, validate, version
 from vmforge.cli.arguments import normalise
 from vmforge.cli.terminal import Terminal, terminal
 from vmforge.errors import Interrupted, VmforgeError
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (build, validate, inspect, docs, doctor, version):
+for module in (build, validate, inspect, fmt, console, init, docs, doctor, version):
     app.command(name=module.NAME)(module.command)
 
 

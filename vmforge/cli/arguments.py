@@ -11,19 +11,25 @@ from collections.abc import Iterator, Sequence
 # Flags that take no value, and so may carry `=true` or `=false`.
 _BOOLEANS = frozenset(
     {
+        "check",
         "color",
         "debug",
+        "diff",
         "evaluate-datasources",
         "force",
         "ignore-prerelease-plugins",
         "json",
         "machine-readable",
         "no-warn-undeclared-var",
+        "recursive",
         "skip-enforcement",
         "syntax-only",
         "timestamp-ui",
+        "upgrade",
         "use-sequential-evaluation",
         "warn-on-undeclared-var",
+        "write",
+        "yes",
     }
 )
 _TRUE = frozenset({"1", "t", "true"})

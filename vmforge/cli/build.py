@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vmforge.pipeline.overrides import Override
     from vmforge.pipeline.plan import Plan
     from vmforge.pipeline.run import Run
-    from vmforge.template import Template
+    from vmforge.template import DataValues, Template
 
 NAME = "build"
 
@@ -84,17 +84,30 @@ def command(
     ] = False,
 ) -> None:
     """Build the images of a template."""
+    from vmforge.pipeline.data_sources import read_data_sources
     from vmforge.pipeline.run import Run, Scratch
     from vmforge.sdk.cancellation import Cancellation
     from vmforge.sdk.folders import state_dir
+    from vmforge.sdk.registry import Registry
 
     shown: Terminal = context.obj
     shown.timestamps = timestamp_ui
     shown.colour &= color
     started, run_uuid = datetime.now(UTC), str(uuid.uuid4())
-    loaded = load_template(
-        template, var, var_file, started=started, warn_undeclared=warn_on_undeclared_var, run_uuid=run_uuid
-    )
+
+    def load(data_values: DataValues) -> Template:
+        return load_template(
+            template,
+            var,
+            var_file,
+            started=started,
+            warn_undeclared=warn_on_undeclared_var,
+            run_uuid=run_uuid,
+            config_type=config_type,
+            data_values=data_values,
+        )
+
+    loaded = read_data_sources(load, Registry(), started)
     shown.redactor.add(loaded.secrets)
     plan = _plan(shown, loaded, started, only, except_, _overrides(set_))
     state = state_dir(os.environ)

@@ -1,4 +1,4 @@
-"""`vmforge docs`: the reference of a component, printed from what it declares."""
+"""`vmforge docs`: the reference of components and functions, printed from what they declare."""
 
 from __future__ import annotations
 
@@ -16,26 +16,32 @@ if TYPE_CHECKING:
 
 NAME = "docs"
 _WIDTH = 100
+_FUNCTION = "function"
 
 
 def command(
     context: typer.Context,
     kind: Annotated[
-        str, typer.Argument(help="builder, provisioner, post-processor, communicator, data-source.")
+        str, typer.Argument(help="builder, provisioner, post-processor, communicator, data-source, function.")
     ] = "",
-    name: Annotated[str, typer.Argument(help="The component, as templates name it.")] = "",
+    name: Annotated[str, typer.Argument(help="The component or function, as templates name it.")] = "",
 ) -> None:
-    """Print a component's options.
+    """Print a component's options, or what a function does.
 
-    Without a name, list the components.
+    Without a name, list the components or all functions.
     """
     from vmforge.diagnostics import did_you_mean
     from vmforge.sdk.registry import Kind, Registry
 
     shown: Terminal = context.obj
     registry = Registry()
+    if kind == _FUNCTION:
+        for line in _function(name) if name else function_tables():
+            shown.print(line)
+        return
     if kind and kind not in list(Kind):
-        hint = did_you_mean(kind, list(Kind)) or "the kinds are " + ", ".join(f"`{k}`" for k in Kind)
+        known = [*Kind, _FUNCTION]
+        hint = did_you_mean(kind, known) or "the kinds are " + ", ".join(f"`{k}`" for k in known)
         raise UsageError(f"there is no kind of component `{kind}`", hint=hint)
     kinds = [Kind(kind)] if kind else list(Kind)
     if not name:
@@ -46,6 +52,30 @@ def command(
     shown.print(f"{kind} `{name}`" + (f": {component.summary}" if component.summary else ""))
     for line in _reference(component.config_type):
         shown.print(line)
+
+
+def function_tables() -> Iterator[str]:
+    """All functions of the template language in Markdown, as docs/templates.md shows them."""
+    from vmforge.template.functions import all_functions
+
+    functions = all_functions().values()
+    for group in dict.fromkeys(function.group for function in functions):
+        yield from ("", f"### {group.capitalize()}", "", "| function | what it gives |", "|---|---|")
+        for function in sorted((f for f in functions if f.group == group), key=lambda f: f.name):
+            yield f"| `{function.signature}` | {function.help.replace('|', chr(92) + '|')} |"
+
+
+def _function(name: str) -> Iterator[str]:
+    from vmforge.template.functions import FUNCTIONS, FunctionError, all_functions
+
+    if name not in all_functions():
+        try:
+            FUNCTIONS.find(name)
+        except FunctionError as error:
+            raise UsageError(str(error), hint=error.hint) from None
+    function = all_functions()[name]
+    yield function.signature
+    yield from textwrap.wrap(function.help, _WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
 def _reference(config_type: type[Config], indent: str = "") -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vmforge.cli.inspect_legacy import show_outline
 from vmforge.cli.template_options import (
     ConfigType,
     Except,
@@ -21,7 +22,7 @@ from vmforge.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from vmforge.sdk.values import Value
-    from vmforge.template import BuildBlock, Template
+    from vmforge.template import BuildBlock, PostProcessorBlock, ProvisionerBlock, Template
 
 NAME = "inspect"
 
@@ -38,11 +39,14 @@ def command(
 ) -> None:
     """Show a template's variables, locals and builds."""
     shown: Terminal = context.obj
-    loaded = load_template(template, var, var_file, tolerant=True)
+    loaded = load_template(template, var, var_file, tolerant=True, config_type=config_type)
     shown.redactor.add(loaded.secrets)
     shown.diagnostics(loaded.warnings)
     if as_json:
         shown.print(json.dumps(_as_json(loaded), indent=2))
+    elif loaded.outline is not None:
+        hidden = {v.name for v in loaded.variables.values() if v.sensitive}
+        show_outline(shown, loaded.outline, hidden)
     elif shown.machine_readable:
         _machine(shown, loaded)
     else:
@@ -50,18 +54,31 @@ def command(
             shown.print(line)
 
 
-def _text(template: Template) -> Iterator[str]:
-    from vmforge.template import format_value, quote
+def variables_text(template: Template) -> Iterator[str]:
+    """The variables and local values with their values, those that are secret hidden."""
+    from vmforge.template import quote
 
-    yield "Packer Inspect: HCL2 mode\n"
     yield "> input-variables:\n"
     for variable in sorted(template.variables.values(), key=lambda v: v.name):
-        value = "<sensitive>" if variable.sensitive else format_value(variable.value)
+        value = _public(variable.sensitive, variable.value)
         yield f"var.{variable.name}: {quote(value)}"
     yield "\n> local-variables:\n"
     for local in sorted(template.local_values.values(), key=lambda v: v.name):
-        value = "<sensitive>" if local.sensitive else format_value(local.value)
+        value = _public(local.sensitive, local.value)
         yield f"local.{local.name}: {quote(value)}"
+
+
+def _public(sensitive: bool, value: Value) -> str:
+    """A value as text. That a secret is empty or has no value yet is no secret, and worth knowing."""
+    from vmforge.template import format_value
+
+    text = format_value(value)
+    return "<sensitive>" if sensitive and text not in ("", "null", "<unknown>") else text
+
+
+def _text(template: Template) -> Iterator[str]:
+    yield "Packer Inspect: HCL2 mode\n"
+    yield from variables_text(template)
     yield "\n> builds:\n"
     for number, block in enumerate(template.builds):
         yield from _build_text(block, number)
@@ -72,25 +89,30 @@ def _build_text(block: BuildBlock, number: int) -> Iterator[str]:
     if block.description:
         yield f"  > Description: {block.description}\n"
     yield "    sources:\n"
+    if not block.sources:
+        yield "      <no source>\n"
     for use in block.sources:
         yield f"      {use.type}.{use.name}\n"
     yield "    provisioners:\n"
-    yield "\n".join(f"      {p.type}" for p in block.provisioners) or "      <no provisioner>"
+    yield "\n".join(f"      {_titled(p)}" for p in block.provisioners) or "      <no provisioner>"
     yield "\n    post-processors:\n"
     if not block.chains:
         yield "      <no post-processor>"
     for index, chain in enumerate(block.chains):
         yield f"      {index}:"
         for post_processor in chain:
-            yield f"        {post_processor.type}"
+            yield f"        {_titled(post_processor)}"
     yield ""
 
 
-def _machine(shown: Terminal, template: Template) -> None:
-    from vmforge.template import format_value
+def _titled(block: ProvisionerBlock | PostProcessorBlock) -> str:
+    """A component's type, and its name where the template gives it one."""
+    return block.type if block.name in ("", block.type) else f"{block.type}.{block.name}"
 
+
+def _machine(shown: Terminal, template: Template) -> None:
     for variable in template.variables.values():
-        value = "<sensitive>" if variable.sensitive else format_value(variable.value)
+        value = _public(variable.sensitive, variable.value)
         shown.machine("", "template-variable", variable.name, value, "1" if variable.required else "0")
     for block in template.builds:
         for use in block.sources:
@@ -100,21 +122,16 @@ def _machine(shown: Terminal, template: Template) -> None:
 
 
 def _as_json(template: Template) -> dict[str, object]:
-    from vmforge.template import format_value
-
-    def value_of(sensitive: bool, value: Value) -> str:
-        return "<sensitive>" if sensitive else format_value(value)
-
     return {
         "variables": {
             v.name: {
-                "value": value_of(v.sensitive, v.value),
+                "value": _public(v.sensitive, v.value),
                 "sensitive": v.sensitive,
                 "required": v.required,
             }
             for v in template.variables.values()
         },
-        "locals": {v.name: value_of(v.sensitive, v.value) for v in template.local_values.values()},
+        "locals": {v.name: _public(v.sensitive, v.value) for v in template.local_values.values()},
         "builds": [
             {
                 "name": block.name,

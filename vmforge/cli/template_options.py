@@ -12,11 +12,15 @@ import typer
 
 if TYPE_CHECKING:
     from vmforge.pipeline.selection import Selection
-    from vmforge.template import Template
+    from vmforge.template import DataValues, Template
 
 TemplateArgument = Annotated[
     Path,
-    typer.Argument(metavar="TEMPLATE", help="A `.pkr.hcl` file, or a folder of them.", show_default=False),
+    typer.Argument(
+        metavar="TEMPLATE",
+        help="A `.pkr.hcl` file, a folder of them, a JSON template, or `-`.",
+        show_default=False,
+    ),
 ]
 Var = Annotated[list[str], typer.Option("--var", metavar="NAME=VALUE", help="Set a variable; repeatable.")]
 VarFile = Annotated[
@@ -61,14 +65,24 @@ def load_template(
     started: datetime | None = None,
     warn_undeclared: bool = False,
     run_uuid: str = "",
+    data_values: DataValues | None = None,
     tolerant: bool = False,
+    config_type: str = "",
 ) -> Template:
     """Read the template with the user's variables. Raises `DiagnosticError` with every finding; a
     `tolerant` one only for what keeps the template from being looked at."""
     from vmforge.template import VariableInputs, load
 
     inputs = VariableInputs(tuple(variables), tuple(files), dict(os.environ), warn_undeclared)
-    return load(path, inputs, started=started or datetime.now(UTC), run_uuid=run_uuid, tolerant=tolerant)
+    return load(
+        path,
+        inputs,
+        started=started or datetime.now(UTC),
+        run_uuid=run_uuid,
+        data_values=data_values,
+        tolerant=tolerant,
+        config_type=config_type,
+    )
 
 
 def selection(only: Iterable[str], except_: Iterable[str]) -> Selection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
@@ -47,6 +47,13 @@ class Terminal:
         else:
             self._write(self.out, text)
 
+    def data(self, content: bytes) -> None:
+        """Bytes of what the command was asked for, as they are: a formatted file, a diff."""
+        with self._lock:
+            self.out.flush()
+            self.out.buffer.write(content)  # type: ignore[attr-defined]
+            self.out.flush()
+
     def build_line(self, build: str, text: str, *, kind: str, bold: bool = False, colour: str = "") -> None:
         """A line of a build's log; `kind` is `say`, `message` or `error`."""
         if self.machine_readable:
@@ -68,13 +75,15 @@ class Terminal:
             self.out.write(",".join([stamp, _escape(target), _escape(kind), *escaped]) + "\n")
             self.out.flush()
 
-    def diagnostics(self, found: Iterable[Diagnostic]) -> None:
+    def diagnostics(
+        self, found: Iterable[Diagnostic], read_line: Callable[[str, int], str | None] = read_source_line
+    ) -> None:
         """Findings about a template, each with its source line."""
         for diagnostic in found:
             if self.machine_readable:
                 self.machine("", "ui", "error", f"{diagnostic.severity}: {diagnostic.summary}")
                 continue
-            text = render(diagnostic, read_source_line)
+            text = render(diagnostic, read_line)
             head, _, rest = text.partition("\n")
             colour = _RED if diagnostic.severity is Severity.ERROR else _YELLOW
             self._write(

@@ -1,9 +1,9 @@
-"""`vmforge validate`: is the template right? Touches neither network nor hypervisor."""
+"""`vmforge validate`: is the template right? Touches no hypervisor, and the network only for data sources."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from vmforge.cli.template_options import (
 )
 from vmforge.cli.terminal import Terminal
 
+if TYPE_CHECKING:
+    from vmforge.template import DataValues, Template
+
 NAME = "validate"
 
 
@@ -32,6 +35,9 @@ def command(
     except_: Except = [],
     set_: SetOption = [],
     syntax_only: Annotated[bool, typer.Option("--syntax-only", help="Only parse.")] = False,
+    evaluate_datasources: Annotated[
+        bool, typer.Option("--evaluate-datasources", help="Read data sources, over the network too.")
+    ] = False,
     no_warn_undeclared_var: Annotated[
         bool,
         typer.Option("--no-warn-undeclared-var", help="Accept undeclared variables in var files silently."),
@@ -40,6 +46,7 @@ def command(
 ) -> None:
     """Check a template and show every mistake at once."""
     from vmforge.diagnostics import raise_errors
+    from vmforge.pipeline.data_sources import check_data_sources, read_data_sources
     from vmforge.pipeline.overrides import Override
     from vmforge.pipeline.plan import Planner
     from vmforge.sdk.registry import Registry
@@ -47,18 +54,30 @@ def command(
 
     shown: Terminal = context.obj
     if syntax_only:
-        raise_errors(parse_only(template))
+        raise_errors(parse_only(template, config_type))
         shown.print("Syntax-only check passed. Everything looks okay.")
         return
     started = datetime.now(UTC)
-    loaded = load_template(
-        template, var, var_file, started=started, warn_undeclared=not no_warn_undeclared_var
-    )
+    registry = Registry()
+
+    def load(data_values: DataValues) -> Template:
+        return load_template(
+            template,
+            var,
+            var_file,
+            started=started,
+            warn_undeclared=not no_warn_undeclared_var,
+            config_type=config_type,
+            data_values=data_values,
+        )
+
+    loaded = read_data_sources(load, registry, started) if evaluate_datasources else load({})
     shown.redactor.add(loaded.secrets)
     overrides = [Override.parse(text) for text in set_]
-    planner = Planner(loaded, Registry(), started, selection(only, except_), overrides, strict=False)
+    planner = Planner(loaded, registry, started, selection(only, except_), overrides, strict=False)
     planner.plan()
-    findings = list(dict.fromkeys([*loaded.warnings, *planner.diagnostics]))
+    data_findings = check_data_sources(loaded, registry, started)
+    findings = list(dict.fromkeys([*loaded.warnings, *data_findings, *planner.diagnostics]))
     raise_errors(findings)
     shown.diagnostics(findings)
     shown.print("The configuration is valid.")

@@ -6,20 +6,21 @@ Nothing here touches the network or a hypervisor; `validate` ends after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from vmforge.diagnostics import Diagnostic, Severity, SourceRange, did_you_mean, has_errors, raise_errors
 from vmforge.pipeline.overrides import Override, apply
+from vmforge.pipeline.plugins import origin_hint
 from vmforge.pipeline.selection import Selection
 from vmforge.sdk.body import Body
 from vmforge.sdk.builder import Builder
 from vmforge.sdk.communicator import Connector
 from vmforge.sdk.component import Component
 from vmforge.sdk.context import BuildContext
-from vmforge.sdk.decoding import check, decode
-from vmforge.sdk.interpolate import Interpolator, interpolator
+from vmforge.sdk.decoding import check, decode, holds_unknown
+from vmforge.sdk.interpolate import BUILD_VALUES, Interpolator, interpolator
 from vmforge.sdk.options import Config, options_of, secrets_of, texts_of
 from vmforge.sdk.registry import ComponentError, Kind, Registry
 from vmforge.template import (
@@ -101,8 +102,10 @@ class Planner:
     def plan(self) -> Plan:
         """Plan every selected build. Whoever calls must look at `diagnostics`: a plan is whole only
         when they hold no error."""
+        if self.template.outline is not None:
+            self.selection = replace(self.selection, exact=True)
         uses = [(block, use) for block in self.template.builds for use in block.sources]
-        chosen = [(b, u) for b, u in uses if self.selection.takes_build(full_name(b, u))]
+        chosen = [(b, u) for b, u in uses if self.selection.takes_build(selected_name(b, u))]
         self._warn_of_unmatched(uses, chosen)
         builds = [self._plan_build(block, use) for block, use in chosen]
         self._check_overrides([u for _, u in chosen])
@@ -111,7 +114,7 @@ class Planner:
     def _warn_of_unmatched(
         self, uses: Sequence[tuple[BuildBlock, SourceUse]], chosen: Sequence[tuple[BuildBlock, SourceUse]]
     ) -> None:
-        names = [full_name(block, use) for block, use in uses]
+        names = [selected_name(block, use) for block, use in uses]
         others = [p.name for b, _ in uses for chain in b.chains for p in chain]
         listed = ", ".join(f"`{name}`" for name in names)
         for pattern in self.selection.unmatched([*names, *others]):
@@ -133,10 +136,12 @@ class Planner:
 
     def _plan_build(self, block: BuildBlock, use: SourceUse) -> PlannedBuild | None:
         component = self._load(Kind.BUILDER, use.type, use.range)
-        if component is None:
-            return None
         engine = self._interpolator(use)
-        configured = self._configure_source(component, use, engine)
+        if component is not None:
+            configured = self._configure_source(component, use, engine)
+        else:  # its expressions are judged all the same
+            configured = None
+            self.diagnostics += use.evaluate().diagnostics
         provisioners = self._plan_provisioners(block, use, engine)
         chains = self._plan_chains(block, use, engine)
         cleanup = block.error_cleanup
@@ -164,6 +169,7 @@ class Planner:
             template_dir=self.template.root,
             build_name=use.label,
             build_type=use.type,
+            variables=self.template.user_variables,
         )
 
     def _configure_source(
@@ -202,14 +208,14 @@ class Planner:
         return component(decoded.get(component.config_type)), connector(config), secrets - public
 
     def _report_unknown(self, options: set[str], body: Body) -> None:
-        """A source is decoded once, before anything runs: all that it says must be known by then."""
+        """What a build says must be known when it starts, all of a source and what else only data tell."""
         for name in sorted(options):
             setting = body.settings.get(name)
             self.diagnostics.append(
                 Diagnostic.error(
                     f"the value of `{name}` is not known before the build runs",
                     range=setting.range if setting is not None else body.range,
-                    hint="a source may not use `build.*`, nor a data source that is not installed",
+                    hint="it uses a data source that is not installed or, in a source, `build.*`",
                 )
             )
 
@@ -275,15 +281,25 @@ class Planner:
     ) -> None:
         scope = RuntimeScope(use.name, use.type, None)
         self.diagnostics += configure(component, evaluate, scope, engine).diagnostics
+        if self.strict and self.template.data:
+            # with all that a running build tells, what is still unknown are data sources
+            running = RuntimeScope(use.name, use.type, dict.fromkeys(BUILD_VALUES, ""))
+            evaluated = evaluate(running)
+            if not evaluated.diagnostics:  # the builder may tell more than all builders do
+                settings = evaluated.body.settings.items()
+                unknown = {name for name, setting in settings if holds_unknown(setting.value)}
+                self._report_unknown(unknown, evaluated.body)
 
     def _load(self, kind: Kind, name: str, range: SourceRange | None) -> type[Component[Any]] | None:
         try:
             return self.registry.load(kind, name)
         except ComponentError as error:
-            severity = Severity.ERROR if self.strict else Severity.WARNING
-            found = Diagnostic(severity, error.message, range=range, hint=error.hint)
-            if found not in self.diagnostics:
-                self.diagnostics.append(found)
+            if not any(found.summary == error.message for found in self.diagnostics):
+                severity = Severity.ERROR if self.strict else Severity.WARNING
+                origin = origin_hint(kind, name, self.template.required_plugins)
+                self.diagnostics.append(
+                    Diagnostic(severity, error.message, range=range, hint=origin or error.hint)
+                )
             return None
 
 
@@ -316,8 +332,13 @@ def configure(
 
 
 def full_name(block: BuildBlock, use: SourceUse) -> str:
-    """A build's name as users select it: `[BUILD.]TYPE.NAME`."""
-    return ".".join(part for part in (block.name, use.type, use.name) if part)
+    """A build's name as users see it: `[BUILD.]TYPE.NAME`."""
+    return f"{block.name}.{use.title}" if block.name else use.title
+
+
+def selected_name(block: BuildBlock, use: SourceUse) -> str:
+    """A build's name as users select it: as they see it, or a legacy JSON builder's bare name."""
+    return use.name if use.bare else full_name(block, use)
 
 
 def _names_of(use: SourceUse) -> tuple[str, ...]:
@@ -325,8 +346,7 @@ def _names_of(use: SourceUse) -> tuple[str, ...]:
 
 
 def _applies(only: Sequence[str], except_: Sequence[str], use: SourceUse) -> bool:
-    name = f"{use.type}.{use.name}"
-    return name in only if only else name not in except_
+    return use.reference in only if only else use.reference not in except_
 
 
 def _without(body: Body, names: set[str]) -> Body:

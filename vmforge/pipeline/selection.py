@@ -14,18 +14,20 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Selection:
-    """The user's patterns, as given; empty means no restriction."""
+    """The user's patterns, as given; empty means no restriction. `exact` ones are names, not globs, as
+    for legacy JSON."""
 
     only: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
+    exact: bool = False
 
     @cached_property
     def _only(self) -> list[re.Pattern[str]]:
-        return [glob_pattern(text) for text in self.only]
+        return [self._pattern(text) for text in self.only]
 
     @cached_property
     def _except(self) -> list[re.Pattern[str]]:
-        return [glob_pattern(text) for text in self.except_]
+        return [self._pattern(text) for text in self.except_]
 
     def takes_build(self, full_name: str) -> bool:
         if self._only and not any(p.fullmatch(full_name) for p in self._only):
@@ -41,8 +43,11 @@ class Selection:
         return [
             text
             for text in (*self.only, *self.except_)
-            if not any(glob_pattern(text).fullmatch(n) for n in known)
+            if not any(self._pattern(text).fullmatch(n) for n in known)
         ]
+
+    def _pattern(self, text: str) -> re.Pattern[str]:
+        return re.compile(re.escape(text)) if self.exact else glob_pattern(text)
 
 
 def glob_pattern(text: str) -> re.Pattern[str]:

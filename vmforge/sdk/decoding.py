@@ -110,7 +110,7 @@ class _Reader:
         for option in table.values():
             setting = self._find(body, option)
             blocks = [block for block in body.blocks if block.type == option.name]
-            if setting is not None and setting.value is not None:
+            if setting is not None and not _is_unset(setting.value, option):
                 self._read_setting(option, setting, values)
             elif blocks:
                 self._read_blocks(option, blocks, values)
@@ -134,7 +134,7 @@ class _Reader:
         return None
 
     def _read_setting(self, option: Option, setting: Setting, values: dict[str, Any]) -> None:
-        if _holds_unknown(setting.value):
+        if holds_unknown(setting.value):
             self._decoded.unknown.add(option.name)
         try:
             values[option.name] = self._convert(setting.value, option.type, option)
@@ -316,12 +316,21 @@ def _stand_in(of: Any, option: Option) -> Any:
     return {Size: Size(0), Duration: Duration(0)}.get(of, of() if of in (bool, int, float) else None)
 
 
-def _holds_unknown(value: Value) -> bool:
+def _is_unset(value: Value, option: Option) -> bool:
+    """Whether a value means the default: null, and `""` where it cannot be a value, as in Packer."""
+    if value != "":
+        return value is None
+    (of, *_) = without_none(option.type)
+    return of in (Size, Duration) or (isinstance(of, type) and issubclass(of, StrEnum))
+
+
+def holds_unknown(value: Value) -> bool:
+    """Whether a value is not known throughout."""
     if value is UNKNOWN:
         return True
     if isinstance(value, Mapping):
-        return any(_holds_unknown(item) for item in value.values())
-    return _is_list(value) and any(_holds_unknown(item) for item in typing.cast("list[Value]", value))
+        return any(holds_unknown(item) for item in value.values())
+    return _is_list(value) and any(holds_unknown(item) for item in typing.cast("list[Value]", value))
 
 
 def _is_list(value: Value) -> bool:

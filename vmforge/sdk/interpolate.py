@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from vmforge.diagnostics import did_you_mean
+from vmforge.sdk.compatibility import PACKER_VERSION
 from vmforge.sdk.golayout import RFC3339, format_time
 from vmforge.sdk.gotemplate import Function, check, render
 from vmforge.sdk.values import Duration, Secret, Size
-
-# What `{{ packer_version }}` says: the version whose templates vmforge reads.
-PACKER_VERSION: Final = "1.16.0"
 
 # The values of a running build that every builder gives; a builder may give more.
 BUILD_VALUES: Final = (

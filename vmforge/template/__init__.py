@@ -2,10 +2,10 @@
 
 from vmforge.template.loader import DataValues, load, parse_only
 from vmforge.template.model import (
-    PACKER_VERSION,
     BuildBlock,
     DataBlock,
     Evaluated,
+    LegacyOutline,
     LocalValue,
     PostProcessorBlock,
     ProvisionerBlock,
@@ -20,11 +20,11 @@ from vmforge.template.model import (
 from vmforge.template.printing import format_value, quote
 
 __all__ = [
-    "PACKER_VERSION",
     "BuildBlock",
     "DataBlock",
     "DataValues",
     "Evaluated",
+    "LegacyOutline",
     "LocalValue",
     "PostProcessorBlock",
     "ProvisionerBlock",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from vmforge.diagnostics import Diagnostic, Severity, has_errors, raise_errors
+from vmforge.sdk.compatibility import PACKER_VERSION
 from vmforge.sdk.redaction import Redactor
 from vmforge.sdk.values import UNKNOWN
 from vmforge.sdk.values import Value as PlainValue
@@ -24,9 +25,9 @@ from vmforge.template.files import TemplateFiles, find_files, read_file
 from vmforge.template.functions import DEFAULT_FUNCTIONS, FUNCTIONS
 from vmforge.template.functions.context import FunctionContext
 from vmforge.template.hcl.syntax import Block, Body
+from vmforge.template.legacy_json.detection import is_legacy_json
 from vmforge.template.local_values import LocalValues
 from vmforge.template.model import (
-    PACKER_VERSION,
     BuildBlock,
     DataBlock,
     Evaluated,
@@ -35,6 +36,7 @@ from vmforge.template.model import (
     VariableInputs,
 )
 from vmforge.template.variables import Variables
+from vmforge.template.versions import Version, parse_constraints, satisfies
 
 DataValues = Mapping[str, Mapping[str, Mapping[str, PlainValue]]]
 
@@ -66,8 +68,10 @@ def load(
     run_uuid: str = "",
     data_values: DataValues | None = None,
     tolerant: bool = False,
+    config_type: str = "",
 ) -> Template:
-    """Read the template at a path, a file or a folder.
+    """Read the template at a path: a file, a folder, or `-` for legacy JSON on standard input.
+    `config_type` (`hcl2` or `json`) says which language it is, instead of its name.
 
     `started` (UTC) is what `timestamp()` tells, `run_uuid` is `build.PackerRunUUID`. `data_values` are
     the values of data sources by type and name; those of others are unknown. Raises `DiagnosticError`
@@ -75,11 +79,19 @@ def load(
     for broken syntax and declarations, and otherwise keeps what is wrong in `Template.errors`:
     `inspect` shows templates whose variables have no values.
     """
+    if is_legacy_json(path, config_type):
+        from vmforge.template.legacy_json.loader import load_legacy
+
+        return load_legacy(path, inputs, started=started, tolerant=tolerant)
     return _Loader(path, find_files(path), inputs, started, data_values or {}, run_uuid).load(tolerant)
 
 
-def parse_only(path: Path) -> list[Diagnostic]:
+def parse_only(path: Path, config_type: str = "") -> list[Diagnostic]:
     """What is wrong with the syntax of a template's files. Raises `VmforgeError` for a path that is none."""
+    if is_legacy_json(path, config_type):
+        from vmforge.template.legacy_json.loader import parse_legacy
+
+        return parse_legacy(path)
     return [finding for file in find_files(path).templates for finding in read_file(file)[1]]
 
 
@@ -139,6 +151,7 @@ class _Loader:
             warnings=tuple(f for f in findings if f.severity is Severity.WARNING),
             errors=tuple(f for f in findings if f.severity is Severity.ERROR),
             secrets=frozenset(self._context.secrets),
+            scope=scope,
         )
 
     def _raise_errors(self) -> None:
@@ -235,7 +248,10 @@ class _Loader:
             block.body, what, self._diagnostics, arguments=("required_version",), blocks=("required_plugins",)
         )
         reader = ArgumentReader(block.body, self._constants, self._diagnostics)
-        self._required_version = reader.text("required_version") or self._required_version
+        version = reader.text("required_version")
+        if version:
+            self._required_version = version
+            self._check_required_version(version, reader)
         for plugins in block.body.blocks:
             for argument in plugins.body.arguments.values():
                 try:
@@ -243,10 +259,34 @@ class _Loader:
                 except EvaluationError as error:
                     self._diagnostics.append(error.diagnostic)
                     continue
-                version, source = wanted.get("version", ""), wanted.get("source", "")
-                self._required_plugins.append(
-                    RequiredPlugin(argument.name, str(version), str(source), argument.name_range)
+                plugin = RequiredPlugin(
+                    argument.name,
+                    str(wanted.get("version", "")),
+                    str(wanted.get("source", "")),
+                    argument.name_range,
                 )
+                self._required_plugins.append(plugin)
+                self._check_plugin_version(plugin)
+
+    def _check_required_version(self, constraints: str, reader: ArgumentReader) -> None:
+        try:
+            suits = satisfies(Version.parse(PACKER_VERSION), constraints)
+        except ValueError as error:
+            reader.error("required_version", f"`required_version`: {error}")
+            return
+        if not suits:
+            summary = (
+                f"the template needs Packer `{constraints}`; vmforge reads the language of {PACKER_VERSION}"
+            )
+            reader.error("required_version", summary, "change `required_version`, or use a newer vmforge")
+
+    def _check_plugin_version(self, plugin: RequiredPlugin) -> None:
+        """Its syntax only: components of vmforge have no versions of Packer's plugins."""
+        try:
+            parse_constraints(plugin.version)
+        except ValueError as error:
+            summary = f"`version` of plugin `{plugin.name}`: {error}"
+            self._diagnostics.append(Diagnostic.error(summary, range=plugin.range))
 
 
 def _makes(block: Block, type_: str) -> bool:

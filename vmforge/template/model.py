@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING
 
 from vmforge.diagnostics import Diagnostic, SourceRange
 from vmforge.sdk.body import Body
 from vmforge.sdk.values import Duration, Value
 
-# The version of Packer whose language this is: `packer.version` in a template.
-PACKER_VERSION: Final = "1.16.0"
+if TYPE_CHECKING:
+    from vmforge.template.expressions.scope import Scope
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +93,25 @@ class DataBlock:
 
 @dataclass(frozen=True, eq=False)
 class SourceUse:
-    """A source in a build. `label` is the source block's, `name` what the build calls it."""
+    """A source in a build. `label` is the source block's, `name` what the build calls it. A builder of a
+    legacy JSON template goes by its bare name."""
 
     type: str
     label: str
     name: str
     range: SourceRange
     evaluate: Callable[[], Evaluated]
+    bare: bool = False
+
+    @property
+    def reference(self) -> str:
+        """What `only` and `except` inside the template call it."""
+        return self.name if self.bare else f"{self.type}.{self.name}"
+
+    @property
+    def title(self) -> str:
+        """What users see: `TYPE.NAME`, or the type alone for a builder that has no name of its own."""
+        return self.type if self.bare and self.name == self.type else f"{self.type}.{self.name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +169,22 @@ class RequiredPlugin:
 
 
 @dataclass(frozen=True, eq=False)
+class LegacyOutline:
+    """A legacy JSON template as it is written: nothing in it is rendered. `builders` are names and types."""
+
+    description: str
+    required_variables: tuple[str, ...]
+    defaults: Mapping[str, str]
+    builders: tuple[tuple[str, str], ...]
+    provisioners: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Template:
     """A template that has been read. `root` is its folder; `secrets` are all strings of sensitive
-    values. `errors` is empty unless the template was loaded to be looked at only."""
+    values. `errors` is empty unless the template was loaded to be looked at only. `user_variables` are
+    what ``{{ user `x` }}`` reads; only legacy JSON templates have them, and an outline. `scope` is what
+    expressions outside `build` can refer to; only templates in HCL2 have it."""
 
     path: Path
     root: Path
@@ -173,3 +198,6 @@ class Template:
     warnings: tuple[Diagnostic, ...] = ()
     errors: tuple[Diagnostic, ...] = ()
     secrets: frozenset[str] = frozenset()
+    user_variables: Mapping[str, str] = field(default_factory=dict)
+    outline: LegacyOutline | None = None
+    scope: Scope | None = None

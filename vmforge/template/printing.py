@@ -20,6 +20,7 @@ _ESCAPES = {
     "\v": "\\v",
 }
 _UNKNOWN = "<unknown>"
+_WHOLE = range(-(2**63), 2**63)
 
 
 def format_value(value: Value) -> str:
@@ -73,6 +74,18 @@ def _lines(opening: str, items: list[str], closing: str) -> str:
 
 
 def _number(value: int | Decimal | Fraction) -> str:
-    if isinstance(value, int) or value == int(value):
+    """As Go prints it: whole numbers of 64 bits in full, others as a float (`%v`)."""
+    if value == int(value) and int(value) in _WHOLE:
         return str(int(value))
-    return repr(float(value))
+    try:
+        text = repr(float(value))
+    except OverflowError:
+        return "+Inf" if value > 0 else "-Inf"
+    number = Decimal(text)
+    exponent = number.adjusted()
+    if number == 0 or -4 <= exponent < 6:
+        return text.removesuffix(".0")
+    sign, digits, _ = number.normalize().as_tuple()
+    whole, *rest = map(str, digits)
+    mantissa = "".join([whole, "." if rest else "", *rest])
+    return f"{'-' if sign else ''}{mantissa}e{exponent:+03d}"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vmforge.diagnostics import Diagnostic, SourcePosition, SourceRange
+from vmforge.diagnostics import Diagnostic, SourceRange
 from vmforge.template.blocks import value_or_unknown
 from vmforge.template.expressions.scope import Scope
-from vmforge.template.expressions.values import Value, from_plain
-from vmforge.template.files import read_file
+from vmforge.template.expressions.values import Value
+from vmforge.template.files import read_file, read_text
 from vmforge.template.hcl.numbers import parse_number
+
+if TYPE_CHECKING:
+    from vmforge.template.json.syntax import JsonNode
 
 
 def read_variable_file(
@@ -42,30 +45,35 @@ def _read_hcl(
 
 
 def _read_json(path: Path, diagnostics: list[Diagnostic]) -> Iterator[tuple[str, Value, SourceRange]]:
-    import json  # few templates need it, and it is slow to load
+    """The members of the object; strings are plain text there, not templates."""
+    from vmforge.template.json import parse_json
+    from vmforge.template.json.syntax import JsonObject, describe
 
-    place = SourceRange.whole(str(path))
-    try:
-        content: Any = json.loads(
-            path.read_text(encoding="utf-8-sig"), parse_int=parse_number, parse_float=parse_number
-        )
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        diagnostics.append(Diagnostic.error(f"`{path}` cannot be read: {reason}", range=place))
+    source, found = read_text(path)
+    diagnostics += found
+    if source is None:
         return
-    except json.JSONDecodeError as error:
-        start = SourcePosition(error.lineno, error.colno, error.pos)
-        end = SourcePosition(error.lineno, error.colno + 1, error.pos + 1)
-        where = SourceRange(str(path), start, end)
-        diagnostics.append(Diagnostic.error(f"this is no JSON: {error.msg.lower()}", range=where))
+    tree, found = parse_json(source)
+    diagnostics += found
+    if tree is None:
         return
-    except (ValueError, RecursionError):
-        diagnostics.append(Diagnostic.error("this is no JSON text in UTF-8", range=place))
-        return
-    if not isinstance(content, dict):
+    if not isinstance(tree, JsonObject):
         hint = 'write `{"name": "value"}`'
-        diagnostics.append(Diagnostic.error("a var file holds one JSON object", range=place, hint=hint))
+        summary = f"a var file holds one JSON object, not {describe(tree)}"
+        diagnostics.append(Diagnostic.error(summary, range=tree.range, hint=hint))
         return
-    for name, value in content.items():
-        if name != "//":
-            yield name, from_plain(value), place
+    for member in tree.members:
+        if member.name.value != "//":
+            yield member.name.value, _literal(member.value), member.value.range
+
+
+def _literal(tree: JsonNode) -> Value:
+    from vmforge.template.json.syntax import JsonArray, JsonNumber, JsonObject
+
+    if isinstance(tree, JsonArray):
+        return tuple(_literal(item) for item in tree.items)
+    if isinstance(tree, JsonObject):
+        return {member.name.value: _literal(member.value) for member in tree.members}
+    if isinstance(tree, JsonNumber):
+        return parse_number(tree.text)
+    return tree.value

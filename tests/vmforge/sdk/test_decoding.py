@@ -107,6 +107,8 @@ def complaint(name: str, value: Value) -> str:
         ("secret", "abc", Secret("abc")),
         ("path", "a/b", Path("a/b")),
         ("colour", "green", Colour.GREEN),
+        ("colour", "", Colour.RED),
+        ("wait", "", Duration(0)),
         ("words", "one", ("one",)),
         ("words", ["a", 1, True], ("a", "1", "true")),
         ("lists", [["-m", 4], ["-x"]], (("-m", "4"), ("-x",))),

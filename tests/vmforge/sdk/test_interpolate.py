@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from vmforge.sdk.compatibility import PACKER_VERSION
 from vmforge.sdk.golayout import format_time
-from vmforge.sdk.interpolate import PACKER_VERSION, Interpolator, interpolator
+from vmforge.sdk.interpolate import Interpolator, interpolator
 from vmforge.sdk.values import Secret
 
 STARTED = datetime(2024, 3, 5, 15, 4, 9, 120_000, tzinfo=UTC)

@@ -160,7 +160,7 @@ def test_undeclared_names(load_text: Load, tmp_path: Path) -> None:
     [
         ("a.pkrvars.hcl", 'variable "x" {}\n', "cannot hold blocks"),
         ("a.pkrvars.hcl", "text = upper(1)\n", "no function can be called here"),
-        ("a.pkrvars.json", '{"a": }', "no JSON"),
+        ("a.pkrvars.json", '{"a": }', "expected the value of `a`"),
         ("a.pkrvars.json", "[]", "one JSON object"),
         ("a.txt", "", "no var file"),
     ],

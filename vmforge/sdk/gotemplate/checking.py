@@ -15,12 +15,12 @@ def check(text: str, fields: Collection[str], functions: Collection[str]) -> Non
 
     Values decide the rest (an index out of range, a list where a text is meant) when it is rendered.
     """
-    for access in _root_fields(parse(text, known_functions(functions))):
+    for access in root_fields(parse(text, known_functions(functions))):
         if access.fields[0] not in fields:
             raise field_error(text, access.position, access.fields[0], fields)
 
 
-def _root_fields(nodes: tuple[syntax.Node, ...]) -> Iterator[syntax.Access]:
+def root_fields(nodes: tuple[syntax.Node, ...]) -> Iterator[syntax.Access]:
     """The accesses to fields of the data; inside `with` and `range` the dot is something else."""
     for node in nodes:
         match node:
@@ -28,11 +28,11 @@ def _root_fields(nodes: tuple[syntax.Node, ...]) -> Iterator[syntax.Access]:
                 yield from _in_pipeline(pipeline)
             case syntax.If(pipeline, body, otherwise):
                 yield from _in_pipeline(pipeline)
-                yield from _root_fields(body)
-                yield from _root_fields(otherwise)
+                yield from root_fields(body)
+                yield from root_fields(otherwise)
             case syntax.With(pipeline, _, otherwise) | syntax.Range(pipeline, _, otherwise):
                 yield from _in_pipeline(pipeline)
-                yield from _root_fields(otherwise)
+                yield from root_fields(otherwise)
 
 
 def _in_pipeline(pipeline: syntax.Pipeline) -> Iterator[syntax.Access]:

@@ -22,6 +22,7 @@ _GROUPS = (
     "network",
     "conversion",
     "environment",
+    "secrets",
 )
 _DEFAULTS_ONLY = "env"
 _ELSEWHERE = {
@@ -68,7 +69,8 @@ def all_functions() -> Mapping[str, Function]:
     """Every function by name, in order of groups. Loaded with the first call of any."""
     for group in _GROUPS:
         importlib.import_module(f"vmforge.template.functions.{group}")
-    return declared()
+    found = declared().values()
+    return {function.name: function for group in _GROUPS for function in found if function.group == group}
 
 
 __all__ = ["DEFAULT_FUNCTIONS", "FUNCTIONS", "Function", "FunctionError", "FunctionTable", "all_functions"]

@@ -106,6 +106,20 @@ def urlencode(text: str) -> str:
     return quote_plus(text)
 
 
+@function("The value that a YAML text stands for.", _TEXT, conceals=True)
+def yamldecode(text: str) -> Value:
+    from vmforge.template.functions.yaml_text import decode_yaml  # loads PyYAML
+
+    return decode_yaml(text)
+
+
+@function("The value as YAML.", Parameter("value", nullable=True), conceals=True)
+def yamlencode(value: Value) -> str:
+    from vmforge.template.functions.yaml_text import encode_yaml  # loads PyYAML
+
+    return encode_yaml(value)
+
+
 def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.splitlines()), validate=True)

@@ -64,11 +64,16 @@ def unescape(reader: TokenReader, start: int, end: int, *, backslashes: bool) ->
         text = _ESCAPE.sub(lambda found: _resolved(reader, start, found), text)
     else:
         text = _SEQUENCE_ESCAPE.sub(r"\1", text)
-    if not text.isascii():
-        import unicodedata  # loaded only where it is needed: it is slow to load
+    return in_normal_form(text)
 
-        text = unicodedata.normalize("NFC", text)
-    return text
+
+def in_normal_form(text: str) -> str:
+    """A string as the language knows it: in Unicode's normal form C."""
+    if text.isascii():
+        return text
+    import unicodedata  # loaded only where it is needed: it is slow to load
+
+    return unicodedata.normalize("NFC", text)
 
 
 def _resolved(reader: TokenReader, start: int, found: re.Match[str]) -> str:

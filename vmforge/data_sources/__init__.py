@@ -1,0 +1,1 @@
+"""What templates read before anything is built: web pages, and values that are handed on."""

@@ -1,0 +1,140 @@
+"""Reads a template's data sources, each when all that it depends on is known.
+
+The template is loaded again with what has been read: once for each link of the longest chain of data
+sources that use one another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from vmforge.diagnostics import Diagnostic, DiagnosticError, has_errors, raise_errors
+from vmforge.errors import Interrupted, VmforgeError
+from vmforge.sdk.body import Body
+from vmforge.sdk.data_source import DataSource
+from vmforge.sdk.decoding import check, decode, holds_unknown
+from vmforge.sdk.interpolate import interpolator
+from vmforge.sdk.redaction import Redactor
+from vmforge.sdk.registry import Kind, Registry
+from vmforge.sdk.values import Value
+from vmforge.template import DataBlock, DataValues, Template
+
+Load = Callable[[DataValues], Template]
+
+
+def read_data_sources(load: Load, registry: Registry, started: datetime) -> Template:
+    """The template that `load` gives, with the values of its data sources.
+
+    Those whose type is not installed stay unknown, with a warning. Raises `DiagnosticError` when one is
+    declared wrongly, cannot be read, or depends on itself.
+    """
+    values: dict[str, dict[str, Mapping[str, Value]]] = {}
+    template = load(values)
+    while waiting := _unread(template, values, registry):
+        configured = [_configure(block, template, registry, started) for block in waiting]
+        raise_errors([finding for one in configured for finding in one.diagnostics])
+        ready = [one for one in configured if one.source is not None]
+        if not ready:
+            raise DiagnosticError([_circle(block, waiting) for block in waiting])
+        _read(ready, values)
+        template = load(values)
+    return _with_warnings(template, _missing(template, registry))
+
+
+def check_data_sources(template: Template, registry: Registry, started: datetime) -> list[Diagnostic]:
+    """What is wrong with the declarations of data sources, none of them read."""
+    found = _missing(template, registry)
+    for block in template.data:
+        if registry.has(Kind.DATA_SOURCE, block.type):
+            found += _configure(block, template, registry, started).diagnostics
+    return found
+
+
+def _unread(template: Template, values: DataValues, registry: Registry) -> list[DataBlock]:
+    return [
+        block
+        for block in template.data
+        if block.name not in values.get(block.type, {}) and registry.has(Kind.DATA_SOURCE, block.type)
+    ]
+
+
+def _missing(template: Template, registry: Registry) -> list[Diagnostic]:
+    """A warning for each type of data source that is not installed."""
+    first = {block.type: block for block in reversed(template.data)}
+    hint = "what does not need its value can be built; see `vmforge init`"
+    return [
+        Diagnostic.warning(
+            f"there is no data source `{type_}`: its value stays unknown", range=block.range, hint=hint
+        )
+        for type_, block in first.items()
+        if not registry.has(Kind.DATA_SOURCE, type_)
+    ]
+
+
+@dataclass(frozen=True)
+class _Configured:
+    """A data source with its options. `source` is None while it depends on something that is not known;
+    `redact` hides the secrets that its options may hold."""
+
+    block: DataBlock
+    source: DataSource[Any] | None
+    diagnostics: list[Diagnostic]
+    redact: Redactor
+
+
+def _configure(block: DataBlock, template: Template, registry: Registry, started: datetime) -> _Configured:
+    component = registry.load(Kind.DATA_SOURCE, block.type)
+    assert issubclass(component, DataSource)
+    engine = interpolator(started=started, template_dir=template.root)
+    evaluated = block.evaluate()
+    redact = Redactor()
+    redact.add(template.secrets | evaluated.secrets)
+    decoded = decode(evaluated.body, [component.config_type], engine.render)
+    found = [*evaluated.diagnostics, *decoded.diagnostics]
+    config = decoded.configs.get(component.config_type)
+    if config is not None:
+        found += check(component, config, evaluated.body, decoded.unknown)
+    usable = not decoded.unknown and not _holds_unknown(evaluated.body) and not has_errors(found)
+    source = component(config) if config is not None and usable else None
+    shown = [dataclasses.replace(f, summary=redact(f.summary), hint=redact(f.hint)) for f in found]
+    return _Configured(block, source, shown, redact)
+
+
+def _holds_unknown(body: Body) -> bool:
+    return any(holds_unknown(setting.value) for setting in body.settings.values()) or any(
+        _holds_unknown(block.body) for block in body.blocks
+    )
+
+
+def _read(ready: Sequence[_Configured], values: dict[str, dict[str, Mapping[str, Value]]]) -> None:
+    failures = []
+    for one in ready:
+        block = one.block
+        assert one.source is not None
+        try:
+            values.setdefault(block.type, {})[block.name] = one.source.read()
+        except Interrupted:
+            raise
+        except VmforgeError as error:
+            summary = one.redact(f"data source `{block.type}.{block.name}`: {error.message}")
+            failures.append(Diagnostic.error(summary, range=block.range, hint=one.redact(error.hint)))
+    raise_errors(failures)
+
+
+def _circle(block: DataBlock, waiting: Sequence[DataBlock]) -> Diagnostic:
+    name = f"{block.type}.{block.name}"
+    others = ", ".join(f"`{other.type}.{other.name}`" for other in waiting if other is not block)
+    return Diagnostic.error(
+        f"data source `{name}` cannot be read: what it depends on is never known",
+        f"Not read are also {others}." if others else "",
+        range=block.range,
+        hint="data sources may not depend on each other in a circle, nor on one that is not installed",
+    )
+
+
+def _with_warnings(template: Template, warnings: Sequence[Diagnostic]) -> Template:
+    return dataclasses.replace(template, warnings=(*template.warnings, *warnings))

@@ -1,0 +1,111 @@
+"""Packer's plugins: which components each brings, and where vmforge has these from.
+
+What is built in is asked of the registry, never written down here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from vmforge.sdk.registry import Kind, Registry
+from vmforge.template import RequiredPlugin
+
+_B, _P, _PP, _D = Kind.BUILDER, Kind.PROVISIONER, Kind.POST_PROCESSOR, Kind.DATA_SOURCE
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin of Packer. `package` is what `pip install` takes to get its components for vmforge,
+    empty while no such package exists."""
+
+    name: str
+    components: tuple[tuple[Kind, str], ...]
+    package: str = ""
+
+    def installed(self, registry: Registry) -> list[str]:
+        return [f"{kind} `{name}`" for kind, name in self.components if registry.has(kind, name)]
+
+    def missing(self, registry: Registry) -> list[str]:
+        return [f"{kind} `{name}`" for kind, name in self.components if not registry.has(kind, name)]
+
+
+def _plugin(name: str, *components: tuple[Kind, str], package: str = "") -> Plugin:
+    return Plugin(name, components, package)
+
+
+_PLUGINS: Final = (
+    _plugin("qemu", (_B, "qemu")),
+    _plugin("ansible", (_P, "ansible"), (_P, "ansible-local")),
+    _plugin("vagrant", (_B, "vagrant"), (_PP, "vagrant"), (_PP, "vagrant-cloud"), (_PP, "vagrant-registry")),
+    _plugin("virtualbox", (_B, "virtualbox-iso"), (_B, "virtualbox-ovf"), (_B, "virtualbox-vm")),
+    _plugin("vmware", (_B, "vmware-iso"), (_B, "vmware-vmx")),
+    _plugin(
+        "vsphere", (_B, "vsphere-iso"), (_B, "vsphere-clone"), (_PP, "vsphere"), (_PP, "vsphere-template")
+    ),
+    _plugin("proxmox", (_B, "proxmox-iso"), (_B, "proxmox-clone")),
+    _plugin("hyperv", (_B, "hyperv-iso"), (_B, "hyperv-vmcx")),
+    _plugin("parallels", (_B, "parallels-iso"), (_B, "parallels-pvm"), (_B, "parallels-ipsw")),
+    _plugin("libvirt", (_B, "libvirt")),
+    _plugin("docker", (_B, "docker"), (_PP, "docker-import"), (_PP, "docker-push"), (_PP, "docker-tag")),
+    _plugin("lxd", (_B, "lxd")),
+    _plugin(
+        "amazon", (_B, "amazon-ebs"), (_B, "amazon-instance"), (_D, "amazon-ami"), (_PP, "amazon-import")
+    ),
+    _plugin("azure", (_B, "azure-arm"), (_B, "azure-chroot"), (_D, "azure-keyvaultsecret")),
+    _plugin(
+        "googlecompute", (_B, "googlecompute"), (_PP, "googlecompute-export"), (_PP, "googlecompute-import")
+    ),
+    _plugin("digitalocean", (_B, "digitalocean"), (_PP, "digitalocean-import")),
+    _plugin("hcloud", (_B, "hcloud")),
+    _plugin("openstack", (_B, "openstack")),
+    _plugin("oracle", (_B, "oracle-oci"), (_B, "oracle-classic")),
+    _plugin("linode", (_B, "linode")),
+    _plugin("scaleway", (_B, "scaleway")),
+    _plugin("vultr", (_B, "vultr")),
+    _plugin("chef", (_P, "chef-client"), (_P, "chef-solo")),
+    _plugin("puppet", (_P, "puppet-masterless"), (_P, "puppet-server")),
+    _plugin("salt", (_P, "salt-masterless")),
+    _plugin("converge", (_P, "converge")),
+    _plugin("inspec", (_P, "inspec")),
+    _plugin("windows-update", (_P, "windows-update")),
+    _plugin("goss", (_P, "goss")),
+    _plugin("git", (_D, "git-commit"), (_D, "git-repository"), (_D, "git-tree")),
+    _plugin("sshkey", (_D, "sshkey")),
+    _plugin("external", (_D, "external"), (_D, "external-raw")),
+    _plugin("tart", (_B, "tart-cli")),
+    _plugin("veertu-anka", (_B, "veertu-anka-vm-clone"), (_B, "veertu-anka-vm-create")),
+)
+_BY_NAME: Final = {plugin.name: plugin for plugin in _PLUGINS}
+
+
+def find_plugin(required: RequiredPlugin) -> Plugin | None:
+    """The plugin that an entry of `required_plugins` means: its address counts, not the name that the
+    template gives it. None for one that is not known here."""
+    return _BY_NAME.get(plugin_name(required))
+
+
+def plugin_name(required: RequiredPlugin) -> str:
+    last = required.source.rstrip("/").rpartition("/")[2]
+    return last.removeprefix("packer-plugin-") or required.name
+
+
+def origin_hint(kind: Kind, component: str, required: Iterable[RequiredPlugin]) -> str:
+    """Where a component that is not installed comes from in Packer; empty where nothing tells."""
+    wanted = [*required]
+    addresses = {plugin_name(entry): entry.source or entry.name for entry in wanted}
+    for plugin in _PLUGINS:
+        if (kind, component) in plugin.components:
+            return _origin(addresses.get(plugin.name, plugin.name), plugin.package)
+    for entry in wanted:
+        name = plugin_name(entry)
+        if name not in _BY_NAME and (component == name or component.startswith(name + "-")):
+            return _origin(entry.source or entry.name, "")
+    return ""
+
+
+def _origin(address: str, package: str) -> str:
+    if package:
+        return f"it comes with Packer's plugin `{address}`; install it: `pip install '{package}'`"
+    return f"it comes with Packer's plugin `{address}`, which vmforge has nothing for yet"

@@ -1,0 +1,214 @@
+"""Secrets of Vault, Consul and AWS. The only module that knows hvac and boto3; their exceptions end here.
+
+Whatever is read is a secret from then on. HCL calls these functions through their declarations, the
+engine of `{{ }}` through `engine_functions`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from vmforge.sdk.gotemplate import Function as EngineFunction
+from vmforge.template.expressions.types import STRING
+from vmforge.template.functions.context import FunctionContext
+from vmforge.template.functions.declaration import FunctionError, Parameter, function
+
+_TIMEOUT: Final = 30.0
+_CONSUL: Final = "http://127.0.0.1:8500"
+_TRUE: Final = ("1", "t", "true")
+
+
+@function(
+    "A field of a secret in Vault, which `VAULT_ADDR` and `VAULT_TOKEN` tell of. Needs `vmforge[vault]`.",
+    Parameter("path", STRING),
+    Parameter("key", STRING),
+    context=True,
+)
+def vault(context: FunctionContext, path: str, key: str) -> str:
+    return _kept(context, read_vault(context.environment, path, key))
+
+
+@function(
+    "The value of a key in Consul, which `CONSUL_HTTP_ADDR` and `CONSUL_HTTP_TOKEN` tell of.",
+    Parameter("key", STRING),
+    context=True,
+)
+def consul_key(context: FunctionContext, key: str) -> str:
+    return _kept(context, read_consul(context.environment, key))
+
+
+@function(
+    "A field of a secret in AWS Secrets Manager, or its only one; a secret that is plain text as a whole. "
+    "Needs `vmforge[aws]`.",
+    Parameter("name", STRING),
+    Parameter("key", STRING, nullable=True, optional=True),
+    context=True,
+)
+def aws_secretsmanager(context: FunctionContext, name: str, key: str | None = None) -> str:
+    return _kept(context, read_aws_field(context.environment, name, key or ""))
+
+
+@function(
+    "A whole secret in AWS Secrets Manager, as it is stored. Needs `vmforge[aws]`.",
+    Parameter("name", STRING),
+    context=True,
+)
+def aws_secretsmanager_raw(context: FunctionContext, name: str) -> str:
+    return _kept(context, read_aws(context.environment, name))
+
+
+def engine_functions(environment: Mapping[str, str], secrets: set[str]) -> Mapping[str, EngineFunction]:
+    """The same functions for `Interpolator.with_functions`: they raise ValueError, and add what they
+    read to `secrets`."""
+
+    def call(read: Callable[..., str], *arguments: str) -> str:
+        try:
+            found = read(environment, *arguments)
+        except FunctionError as error:
+            raise ValueError(f"{error}" + (f"; {error.hint}" if error.hint else "")) from None
+        secrets.add(found)
+        return found
+
+    # their parameters tell the engine how many arguments they take
+    def of_vault(path: str, key: str) -> str:
+        return call(read_vault, path, key)
+
+    def of_consul(key: str) -> str:
+        return call(read_consul, key)
+
+    def of_aws(name: str, key: str = "") -> str:
+        return call(read_aws_field, name, key)
+
+    def of_aws_raw(name: str) -> str:
+        return call(read_aws, name)
+
+    return {
+        "vault": of_vault,
+        "consul_key": of_consul,
+        "aws_secretsmanager": of_aws,
+        "aws_secretsmanager_raw": of_aws_raw,
+    }
+
+
+def _kept(context: FunctionContext, found: str) -> str:
+    if found:
+        context.secrets.add(found)
+    return found
+
+
+def read_vault(environment: Mapping[str, str], path: str, key: str) -> str:
+    """A string of the secret at a path as the API has it: `secret/data/x` in the second version of the
+    key-value engine, `secret/x` in the first."""
+    hvac = _library("hvac", "vault")
+    import requests.exceptions  # what hvac lets through when it cannot connect
+
+    if not environment.get("VAULT_TOKEN"):
+        raise FunctionError("`VAULT_TOKEN` is not set", hint="log in: `export VAULT_TOKEN=...`")
+    try:
+        client = hvac.Client(
+            url=environment.get("VAULT_ADDR") or "https://127.0.0.1:8200",
+            token=environment["VAULT_TOKEN"],
+            namespace=environment.get("VAULT_NAMESPACE") or None,
+            verify=_trust(environment),
+            timeout=_TIMEOUT,
+        )
+        answer = client.read(path)
+    except (hvac.exceptions.VaultError, requests.exceptions.RequestException) as error:
+        raise FunctionError(f"Vault does not give `{path}`: {error}", hint="look at `VAULT_ADDR`") from None
+    fields = (answer or {}).get("data") or {}
+    if isinstance(fields.get("data"), dict):
+        fields = fields["data"]
+    if not isinstance(fields.get(key), str):
+        known = ", ".join(f"`{name}`" for name in fields) or "nothing"
+        raise FunctionError(f"there is no text `{key}` at `{path}` in Vault", hint=f"there is {known}")
+    return str(fields[key])
+
+
+def _trust(environment: Mapping[str, str]) -> bool | str:
+    if environment.get("VAULT_SKIP_VERIFY", "").lower() in _TRUE:
+        return False
+    return environment.get("VAULT_CACERT") or True
+
+
+def read_consul(environment: Mapping[str, str], key: str) -> str:
+    """The value of a key, as text (https://developer.hashicorp.com/consul/api-docs/kv#read-key)."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.parse import quote
+    from urllib.request import Request, urlopen
+
+    address = environment.get("CONSUL_HTTP_ADDR") or _CONSUL
+    if "://" not in address:
+        secure = environment.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
+        address = f"{'https' if secure else 'http'}://{address}"
+    if not address.startswith(("http://", "https://")):
+        raise FunctionError(f"`CONSUL_HTTP_ADDR` is `{address}`, not `http://` or `https://`")
+    url = f"{address.rstrip('/')}/v1/kv/{quote(key.lstrip('/'))}?raw"
+    hint = "look at `CONSUL_HTTP_ADDR` and `CONSUL_HTTP_TOKEN`"
+    try:
+        with urlopen(Request(url, headers=_consul_login(environment)), timeout=_TIMEOUT) as answer:
+            return bytes(answer.read()).decode("utf-8", "replace")
+    except HTTPError as error:
+        if error.code == 404:
+            raise FunctionError(f"there is no key `{key}` in Consul", 0) from None
+        raise FunctionError(f"Consul does not give `{key}`: {error.code} {error.reason}", hint=hint) from None
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        raise FunctionError(f"Consul at `{address}` does not answer: {error}", hint=hint) from None
+
+
+def _consul_login(environment: Mapping[str, str]) -> dict[str, str]:
+    headers = {}
+    if token := environment.get("CONSUL_HTTP_TOKEN"):
+        headers["X-Consul-Token"] = token
+    if login := environment.get("CONSUL_HTTP_AUTH"):
+        headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+    return headers
+
+
+def read_aws(environment: Mapping[str, str], name: str) -> str:
+    """The text of a secret's current version. Login and region are found as boto3 finds them, and in
+    `AWS_REGION`, where Packer looks too."""
+    boto3 = _library("boto3", "aws")
+    import botocore.exceptions
+
+    try:
+        client = boto3.client("secretsmanager", region_name=environment.get("AWS_REGION") or None)
+        answer = client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError) as error:
+        hint = "look at `AWS_REGION`, and at the login with `aws sts get-caller-identity`"
+        raise FunctionError(f"AWS does not give `{name}`: {error}", hint=hint) from None
+    if "SecretString" not in answer:
+        raise FunctionError(f"the secret `{name}` is no text", 0)
+    return str(answer["SecretString"])
+
+
+def read_aws_field(environment: Mapping[str, str], name: str, key: str = "") -> str:
+    text = read_aws(environment, name)
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(fields, dict):
+        raise FunctionError(f"the secret `{name}` has no fields", 0, hint="use `aws_secretsmanager_raw`")
+    listed = ", ".join(f"`{field}`" for field in fields)
+    if not key and len(fields) != 1:
+        raise FunctionError(f"the secret `{name}` has several fields", hint=f"name one: {listed}")
+    value = fields.get(key or next(iter(fields)))
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"{value:.0f}"  # Packer rounds numbers
+    if not isinstance(value, str):
+        raise FunctionError(f"the secret `{name}` has no text `{key}`", 1, hint=f"there is {listed}")
+    return value
+
+
+def _library(name: str, extra: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        hint = f"install it: `pip install 'vmforge[{extra}]'`"
+        raise FunctionError(f"needs the library `{name}`, which is not installed", hint=hint) from None
