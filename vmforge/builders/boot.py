@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmforge.sdk import BuildContext, Config, Duration, Problem, option
+from vmforge.sdk.late import check_late
 
 if TYPE_CHECKING:
     from vmforge.console.keys import Keyboard
@@ -48,6 +49,10 @@ class BootOptions(Config):
         return ((text, ""),) if text else ()
 
 
+# What `{{ }}` in a boot command may use, beside the values of a running build.
+BOOT_FIELDS = ("HTTPIP", "HTTPPort", "Name", "SSHPublicKey")
+
+
 def check_boot(options: BootOptions) -> Iterable[Problem]:
     """What is wrong or odd in the boot command; it is parsed here, before anything starts."""
     from vmforge.console.boot_command import check_boot_command
@@ -59,6 +64,7 @@ def check_boot(options: BootOptions) -> Iterable[Problem]:
         if len(step) not in (1, 2):
             yield Problem("a boot step is a list of the command and its description", "boot_steps")
     for command, _ in options.steps:
+        yield from check_late(command, BOOT_FIELDS, name)
         for warning in check_boot_command(command):
             yield Problem(warning, name, warning=True)
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from vmforge.errors import VmforgeError
-from vmforge.post_processors.output import check_late, check_output, output_fields
+from vmforge.post_processors.output import check_output, output_fields
 from vmforge.post_processors.staging import StagedFile, write_failed
 from vmforge.sdk import (
     Artifact,
@@ -25,6 +25,7 @@ from vmforge.sdk import (
     Processed,
     option,
 )
+from vmforge.sdk.late import check_late
 
 _RETRY_SECONDS = 0.05
 
@@ -51,7 +52,7 @@ class ManifestPostProcessor(PostProcessor[ManifestConfig]):
     def check(cls, config: ManifestConfig) -> Iterable[Problem]:
         yield from check_output(config.output)
         for text in (config.custom_data or {}).values():
-            yield from check_late(text, "custom_data", ["BuildName", "BuilderType"])
+            yield from check_late(text, ("BuildName", "BuilderType"), "custom_data")
 
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         path = Path(context.render(self.config.output, output_fields(context)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vmforge.sdk import BuildContext, Problem
-from vmforge.sdk.interpolate import BUILD_VALUES, interpolator
+from vmforge.sdk.late import check_late
 
 _FIELDS = ("BuildName", "BuilderType")
 
@@ -19,13 +19,4 @@ def check_output(output: str, more_fields: Iterable[str] = ()) -> Iterator[Probl
     """That an output name is there, and that its `{{ }}` can be rendered."""
     if not output:
         yield Problem("`output` is empty", option="output")
-    yield from check_late(output, "output", (*_FIELDS, *more_fields))
-
-
-def check_late(text: str, option: str, fields: Iterable[str] = ()) -> Iterator[Problem]:
-    """That a text which is rendered when the post-processor runs can be."""
-    known = dict.fromkeys((*fields, *BUILD_VALUES), "")
-    try:
-        interpolator().with_fields(known).check(text)
-    except ValueError as error:
-        yield Problem(f"option `{option}`: {error}", option=option)
+    yield from check_late(output, (*_FIELDS, *more_fields), "output")

@@ -15,7 +15,6 @@ from types import TracebackType
 from vmforge.provisioners.process import run_process
 from vmforge.provisioners.script import (
     ScriptConfig,
-    check_command,
     check_sources,
     check_status,
     check_variables,
@@ -23,6 +22,7 @@ from vmforge.provisioners.script import (
     write_variables,
 )
 from vmforge.sdk import BuildContext, Problem, option
+from vmforge.sdk.late import check_late
 
 _FIELDS = ("Vars", "Script", "Command")
 
@@ -70,7 +70,7 @@ def check_local_command(config: LocalCommandConfig) -> Iterator[Problem]:
     yield from check_sources(given, config.paths, "script" if config.script else "scripts")
     yield from check_variables(config)
     for part in config.execute_command:
-        yield from check_command(part, _FIELDS, "execute_command")
+        yield from check_late(part, _FIELDS, "execute_command")
     if config.use_linux_pathing and config.commands:
         summary = "`use_linux_pathing` works only with `script` and `scripts`"
         yield Problem(summary, option="use_linux_pathing", hint="put the commands into a script")

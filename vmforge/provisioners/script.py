@@ -8,7 +8,6 @@ from pathlib import Path
 
 from vmforge.errors import CommandFailed
 from vmforge.sdk import BuildContext, Config, Problem, option
-from vmforge.sdk.interpolate import BUILD_VALUES, interpolator
 
 DEFAULT_SHEBANG = "/bin/sh -e"
 
@@ -85,15 +84,6 @@ def check_variables(config: ScriptConfig) -> Iterator[Problem]:
     if config.env_var_format and config.env_var_format.replace("%%", "").count("%s") != 2:
         summary = f"`{config.env_var_format}` must hold `%s` twice: for a variable's name and for its value"
         yield Problem(summary, option="env_var_format")
-
-
-def check_command(text: str, fields: Iterable[str], option_name: str) -> Iterator[Problem]:
-    """That the `{{ }}` of a command can be rendered with these fields."""
-    known = dict.fromkeys((*fields, *BUILD_VALUES), "")
-    try:
-        interpolator().with_fields(known).check(text)
-    except ValueError as error:
-        yield Problem(f"option `{option_name}`: {error}", option=option_name)
 
 
 def variables_of(config: ScriptConfig, context: BuildContext) -> dict[str, str]:

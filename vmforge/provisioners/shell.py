@@ -11,7 +11,6 @@ from vmforge.errors import CommunicatorError, Interrupted, VmforgeError
 from vmforge.provisioners.guest_files import GuestFiles
 from vmforge.provisioners.script import (
     ScriptConfig,
-    check_command,
     check_sources,
     check_status,
     check_variables,
@@ -19,6 +18,7 @@ from vmforge.provisioners.script import (
     write_variables,
 )
 from vmforge.sdk import BuildContext, Communicator, Duration, Machine, Problem, Provisioner, option
+from vmforge.sdk.late import check_late
 
 # The status by which templates name the connection's end in `valid_exit_codes`.
 DISCONNECTED = 2300218
@@ -86,7 +86,7 @@ class ShellProvisioner(Provisioner[ShellConfig]):
         }
         yield from check_sources(given, config.paths, "script" if config.script else "scripts")
         yield from check_variables(config)
-        yield from check_command(config.execute_command, _FIELDS, "execute_command")
+        yield from check_late(config.execute_command, _FIELDS, "execute_command")
         if config.remote_file and config.remote_path:
             summary = "`remote_file` has no effect beside `remote_path`"
             yield Problem(summary, option="remote_file", warning=True)

@@ -6,12 +6,16 @@ from collections.abc import Iterable
 from itertools import chain
 
 from vmforge.builders.answer_files import check_answer_files
-from vmforge.builders.boot import check_boot
+from vmforge.builders.boot import BOOT_FIELDS, check_boot
 from vmforge.builders.iso import check_iso
 from vmforge.builders.ports import check_ports
 from vmforge.builders.qemu.config import DiskFormat, DiskInterface, QemuConfig
 from vmforge.builders.removable_media import check_removable_media
 from vmforge.sdk import Problem
+from vmforge.sdk.late import check_late
+
+# What `{{ }}` in `qemuargs` may use, beside the values of a running build.
+QEMUARGS_FIELDS = (*BOOT_FIELDS, "HTTPDir", "HTTPContent", "OutputDir", "SSHHostPort")
 
 # VNC's ports begin here: viewers and QEMU count displays from it.
 _FIRST_VNC_PORT = 5900
@@ -102,3 +106,5 @@ def _check_network(config: QemuConfig) -> Iterable[Problem]:
     for arguments in config.qemuargs:
         if not arguments:
             yield Problem("`qemuargs` holds an empty list", "qemuargs", hint='write `["-switch", "value"]`')
+        for part in arguments:
+            yield from check_late(part, QEMUARGS_FIELDS, "qemuargs")

@@ -8,12 +8,27 @@ from typing import Any
 
 import pytest
 
+from vmforge.builders.boot import BOOT_FIELDS
 from vmforge.sdk import Problem
+from vmforge.sdk.interpolate import BUILD_VALUES
 
 Problems = Callable[..., list[Problem]]
 
 # (options, the option pointed at, what is said, whether it is a warning)
 WRONG: list[tuple[dict[str, Any], str, str, bool]] = [
+    (
+        {"boot_command": ["{{ .HTTPIp }}"]},
+        "boot_command",
+        "option `boot_command`: unknown field `.HTTPIp` in `{{ .HTTPIp }}` (line 1, column 4); did you mean "
+        "`.HTTPIP`? known are " + ", ".join(f"`.{name}`" for name in sorted({*BOOT_FIELDS, *BUILD_VALUES})),
+        False,
+    ),
+    (
+        {"qemuargs": [["-m", "{{ .Name"]]},
+        "qemuargs",
+        "option `qemuargs`: the action is not closed: expected `}}` in `{{ .Name` (line 1, column 3)",
+        False,
+    ),
     ({"iso_url": ""}, "", "there is no ISO to install from", False),
     ({"iso_urls": ["y.iso"]}, "iso_urls", "`iso_url` and `iso_urls` are both set", False),
     ({"iso_checksum": ""}, "", "`iso_checksum` is not set", False),
