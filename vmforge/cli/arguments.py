@@ -32,6 +32,8 @@ _BOOLEANS = frozenset(
         "yes",
     }
 )
+# Those of them that are on, or may be on, unless switched off; for the others `=false` says nothing.
+_SWITCHED_OFF = frozenset({"color", "warn-on-undeclared-var", "write"})
 _TRUE = frozenset({"1", "t", "true"})
 _FALSE = frozenset({"0", "f", "false"})
 MACHINE_READABLE = "--machine-readable"
@@ -63,6 +65,6 @@ def _flag(argument: str) -> Iterator[str]:
     elif not equals or value.lower() in _TRUE:
         yield f"--{name}"
     elif value.lower() in _FALSE:
-        yield f"--no-{name}"
+        yield from [f"--no-{name}"] if name in _SWITCHED_OFF else []
     else:
         yield f"--{name}={value}"
