@@ -15,7 +15,9 @@ import typer
 from vmforge.cli.template_options import (
     ConfigType,
     Except,
+    IgnorePrerelease,
     Only,
+    SequentialEvaluation,
     SetOption,
     TemplateArgument,
     Var,
@@ -23,6 +25,7 @@ from vmforge.cli.template_options import (
     WarnUndeclared,
     load_template,
     selection,
+    settle,
 )
 from vmforge.cli.terminal import Terminal
 from vmforge.errors import Interrupted, UsageError
@@ -73,12 +76,8 @@ def command(
         Path | None, typer.Option("--timings", metavar="FILE", help="Write the seconds of each step as JSON.")
     ] = None,
     config_type: ConfigType = "",
-    ignored_prerelease: Annotated[
-        bool, typer.Option("--ignore-prerelease-plugins", hidden=True, help="Accepted for Packer's sake.")
-    ] = False,
-    ignored_sequential: Annotated[
-        bool, typer.Option("--use-sequential-evaluation", hidden=True, help="Accepted for Packer's sake.")
-    ] = False,
+    ignored_prerelease: IgnorePrerelease = False,
+    ignored_sequential: SequentialEvaluation = False,
     ignored_enforcement: Annotated[
         bool, typer.Option("--skip-enforcement", hidden=True, help="Accepted for Packer's sake.")
     ] = False,
@@ -93,6 +92,7 @@ def command(
     shown: Terminal = context.obj
     shown.timestamps = timestamp_ui
     shown.colour &= color
+    policy = _on_error(on_error)
     started, run_uuid = datetime.now(UTC), str(uuid.uuid4())
 
     def load(data_values: DataValues) -> Template:
@@ -121,7 +121,7 @@ def command(
             ui_for=shown.ui,
             cancellation=Cancellation(),
             redactor=shown.redactor,
-            on_error=_on_error(on_error),
+            on_error=policy,
             force=force,
             debug=debug,
             parallel=parallel_builds,
@@ -142,15 +142,12 @@ def _plan(
     except_: Sequence[str],
     overrides: Sequence[Override],
 ) -> Plan:
-    from vmforge.diagnostics import raise_errors
     from vmforge.pipeline.plan import Planner
     from vmforge.sdk.registry import Registry
 
     planner = Planner(loaded, Registry(), started, selection(only, except_), overrides)
     plan = planner.plan()
-    findings = list(dict.fromkeys([*loaded.warnings, *planner.diagnostics]))
-    raise_errors(findings)
-    shown.diagnostics(findings)
+    settle(shown, [*loaded.warnings, *planner.diagnostics])
     return plan
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from vmforge.cli.terminal import Terminal
+    from vmforge.diagnostics import Diagnostic
     from vmforge.pipeline.selection import Selection
     from vmforge.template import DataValues, Template
 
@@ -48,6 +50,13 @@ SetOption = Annotated[
         "--set", metavar="[SOURCE.]OPTION=VALUE", help="Set an option of the sources from here; repeatable."
     ),
 ]
+# Packer's flags that mean nothing here, so that its users' scripts run as they are.
+IgnorePrerelease = Annotated[
+    bool, typer.Option("--ignore-prerelease-plugins", hidden=True, help="Accepted for Packer's sake.")
+]
+SequentialEvaluation = Annotated[
+    bool, typer.Option("--use-sequential-evaluation", hidden=True, help="Accepted for Packer's sake.")
+]
 WarnUndeclared = Annotated[
     bool,
     typer.Option(
@@ -83,6 +92,16 @@ def load_template(
         tolerant=tolerant,
         config_type=config_type,
     )
+
+
+def settle(shown: Terminal, findings: Iterable[Diagnostic]) -> None:
+    """Show what was found about a template, each finding once. Raises `DiagnosticError` with all of
+    it when there is an error."""
+    from vmforge.diagnostics import raise_errors
+
+    once = list(dict.fromkeys(findings))
+    raise_errors(once)
+    shown.diagnostics(once)
 
 
 def selection(only: Iterable[str], except_: Iterable[str]) -> Selection:

@@ -10,13 +10,16 @@ import typer
 from vmforge.cli.template_options import (
     ConfigType,
     Except,
+    IgnorePrerelease,
     Only,
+    SequentialEvaluation,
     SetOption,
     TemplateArgument,
     Var,
     VarFile,
     load_template,
     selection,
+    settle,
 )
 from vmforge.cli.terminal import Terminal
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 NAME = "validate"
 
 
+# long, because typer reads the flags off the parameters
 def command(
     context: typer.Context,
     template: TemplateArgument,
@@ -43,6 +47,8 @@ def command(
         typer.Option("--no-warn-undeclared-var", help="Accept undeclared variables in var files silently."),
     ] = False,
     config_type: ConfigType = "",
+    ignored_prerelease: IgnorePrerelease = False,
+    ignored_sequential: SequentialEvaluation = False,
 ) -> None:
     """Check a template and show every mistake at once."""
     from vmforge.diagnostics import raise_errors
@@ -77,7 +83,5 @@ def command(
     planner = Planner(loaded, registry, started, selection(only, except_), overrides, strict=False)
     planner.plan()
     data_findings = check_data_sources(loaded, registry, started)
-    findings = list(dict.fromkeys([*loaded.warnings, *data_findings, *planner.diagnostics]))
-    raise_errors(findings)
-    shown.diagnostics(findings)
+    settle(shown, [*loaded.warnings, *data_findings, *planner.diagnostics])
     shown.print("The configuration is valid.")

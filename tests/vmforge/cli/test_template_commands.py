@@ -109,3 +109,16 @@ def test_inspect_hides_secrets_and_shows_that_one_is_empty(
     assert 'var.empty: ""' in out
     assert 'var.absent: "<unknown>"' in out
     assert "      shell.first\n" in out
+
+
+@pytest.mark.parametrize("command", ["validate", "build"])
+def test_flags_that_packers_users_give_are_accepted(command: str, write: Write) -> None:
+    template = write(WITH_DATA)
+    assert run([command, "-ignore-prerelease-plugins", "-use-sequential-evaluation", template]) == 0
+
+
+def test_a_wrong_policy_is_refused_before_anything_is_read(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["build", "-on-error=retry", write("this is no template")]) == 2
+    assert "`-on-error=retry` is none of `cleanup`" in capsys.readouterr().err
