@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from vmforge.post_processors.blocks import read_blocks, total_size
+from vmforge.images.blocks import read_blocks, total_size
+from vmforge.images.staging import write_failed
 from vmforge.post_processors.output import check_output, output_fields
-from vmforge.post_processors.staging import write_failed
 from vmforge.sdk import (
     Artifact,
     BuildContext,

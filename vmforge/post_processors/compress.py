@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from vmforge.errors import HostError, VmforgeError
-from vmforge.post_processors.blocks import read_blocks, total_size
-from vmforge.post_processors.compression.archives import tar_blocks, write_zip
-from vmforge.post_processors.compression.codecs import Bgzf, Bzip2, Codec, Gzip, Xz
-from vmforge.post_processors.compression.formats import (
+from vmforge.images.blocks import read_blocks, total_size
+from vmforge.images.compression.archives import tar_blocks, write_zip
+from vmforge.images.compression.formats import (
     KNOWN_FORMATS,
-    Algorithm,
     Archive,
     Format,
     detect_format,
 )
-from vmforge.post_processors.compression.parallel import ParallelCompressor
-from vmforge.post_processors.compression.program import ProgramCompressor, install_hint, missing_program
+from vmforge.images.compression.program import install_hint, missing_program
+from vmforge.images.compression.stream import write_compressed
+from vmforge.images.staging import StagedFile
 from vmforge.post_processors.output import check_output, output_fields
-from vmforge.post_processors.staging import StagedFile
 from vmforge.sdk import (
     Artifact,
     BuildContext,
@@ -38,12 +35,6 @@ from vmforge.sdk.values import format_bytes
 
 BUILDER_ID = "packer.post-processor.compress"
 _DEFAULT_LEVEL, _BEST_LEVEL = 6, 9
-_CODECS: dict[Algorithm, Callable[[int], Codec]] = {
-    Algorithm.GZIP: Gzip,
-    Algorithm.BGZF: Bgzf,
-    Algorithm.BZIP2: Bzip2,
-    Algorithm.XZ: Xz,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,26 +96,7 @@ class CompressPostProcessor(PostProcessor[CompressConfig]):
         blocks = (
             tar_blocks(files, on_block) if format.archive is Archive.TAR else read_blocks(files[0], on_block)
         )
-        _copy(blocks, file, format.algorithm, level)
-
-
-class _Sink(Protocol):
-    def write(self, piece: bytes, /) -> object: ...
-
-
-def _copy(blocks: Iterator[bytes], file: BinaryIO, algorithm: Algorithm, level: int) -> None:
-    if algorithm is Algorithm.NONE:
-        for block in blocks:
-            file.write(block)
-        return
-    compressor: AbstractContextManager[_Sink] = (
-        ParallelCompressor(file, _CODECS[algorithm](level))
-        if algorithm in _CODECS
-        else ProgramCompressor(file, algorithm, level)
-    )
-    with compressor as sink:
-        for block in blocks:
-            sink.write(block)
+        write_compressed(blocks, file, format.algorithm, level)
 
 
 def _level(config: CompressConfig) -> int:

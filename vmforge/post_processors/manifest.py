@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any
 
 from vmforge.errors import VmforgeError
+from vmforge.images.staging import StagedFile, write_failed
 from vmforge.post_processors.output import check_output, output_fields
-from vmforge.post_processors.staging import StagedFile, write_failed
 from vmforge.sdk import (
     Artifact,
     BuildContext,

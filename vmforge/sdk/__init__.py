@@ -1,6 +1,7 @@
 """The contracts between vmforge and its components: all that the author of a builder, provisioner,
 post-processor, communicator or data source imports."""
 
+from vmforge.sdk.appliance import APPLIANCE, Appliance, FirmwareKind, appliance_of
 from vmforge.sdk.artifact import Artifact, FileArtifact
 from vmforge.sdk.builder import Builder
 from vmforge.sdk.cancellation import Cancellation
@@ -17,7 +18,9 @@ from vmforge.sdk.ui import Progress, Ui
 from vmforge.sdk.values import UNKNOWN, Duration, Secret, Size, Unknown, Value
 
 __all__ = [
+    "APPLIANCE",
     "UNKNOWN",
+    "Appliance",
     "Artifact",
     "BuildContext",
     "Builder",
@@ -30,6 +33,7 @@ __all__ = [
     "Duration",
     "Endpoint",
     "FileArtifact",
+    "FirmwareKind",
     "Health",
     "HostFinding",
     "Machine",
@@ -45,5 +49,6 @@ __all__ = [
     "Ui",
     "Unknown",
     "Value",
+    "appliance_of",
     "option",
 ]

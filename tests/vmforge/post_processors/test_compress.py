@@ -20,12 +20,12 @@ from typing import Any, BinaryIO
 import pytest
 
 from vmforge.errors import HostError, Interrupted, VmforgeError
-from vmforge.post_processors.blocks import BLOCK_SIZE, ZEROS, read_blocks
+from vmforge.images.blocks import BLOCK_SIZE, ZEROS, read_blocks
+from vmforge.images.compression.codecs import Bgzf, Bzip2, Codec, Gzip, Xz
+from vmforge.images.compression.formats import Algorithm, Archive, Format, detect_format
+from vmforge.images.compression.parallel import ParallelCompressor
+from vmforge.images.compression.program import ProgramCompressor
 from vmforge.post_processors.compress import CompressPostProcessor
-from vmforge.post_processors.compression.codecs import Bgzf, Bzip2, Codec, Gzip, Xz
-from vmforge.post_processors.compression.formats import Algorithm, Archive, Format, detect_format
-from vmforge.post_processors.compression.parallel import ParallelCompressor
-from vmforge.post_processors.compression.program import ProgramCompressor
 from vmforge.sdk import Cancellation, FileArtifact, PostProcessor, Processed
 from vmforge.sdk.testing import RecordingUi, configure, fake_context
 
@@ -282,7 +282,7 @@ def test_a_full_disk_leaves_the_old_file(
             os.dup2(device.fileno(), descriptor)
         return real(descriptor, mode)  # type: ignore[return-value]  # of this mode
 
-    monkeypatch.setattr("vmforge.post_processors.staging.os.fdopen", full)
+    monkeypatch.setattr("vmforge.images.staging.os.fdopen", full)
     with pytest.raises(HostError, match="no space left in") as caught:
         process(tmp_path, [disk], output=str(target))
     assert caught.value.hint == "free some space there and run the post-processor `compress` again"

@@ -23,7 +23,7 @@ from vmforge.builders.qemu.config import QemuConfig
 from vmforge.builders.qemu.disks import Disks
 from vmforge.builders.qemu.firmware import EFI_VARIABLES, find_firmware
 from vmforge.builders.qemu.guest import Guest, ReachedGuest, Watch, console_of, screen_of
-from vmforge.builders.qemu.hardware import Media, architecture, domain_spec
+from vmforge.builders.qemu.hardware import Media, architecture, domain_spec, processors
 from vmforge.builders.qemu.reach import Reach
 from vmforge.builders.removable_media import make_cd, make_floppy
 from vmforge.builders.shutdown import shut_down
@@ -32,7 +32,16 @@ from vmforge.hypervisor.connection import Connecting, Hypervisor, connect
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import VirtualMachine
 from vmforge.hypervisor.network import bridge_host_address
-from vmforge.sdk import Artifact, BuildContext, Communicator, FileArtifact
+from vmforge.sdk import (
+    APPLIANCE,
+    Appliance,
+    Artifact,
+    BuildContext,
+    Communicator,
+    FileArtifact,
+    FirmwareKind,
+    Size,
+)
 
 BUILDER_ID = "transcend.qemu"
 
@@ -230,7 +239,23 @@ class _Recipe:
             "diskType": self.config.format.value,
             "diskSize": self.config.disk_size.bytes,
             "domainType": speed.accelerator,
+            APPLIANCE: self._appliance(disks, speed),
             "generated_data": dict(self.context.data),
         }
         description = f"VM files in directory: {self.folder}"
         return FileArtifact(BUILDER_ID, "VM", files, description, self.folder, state)
+
+    def _appliance(self, disks: Disks, speed: Speed) -> Appliance:
+        variables = self.folder / EFI_VARIABLES
+        return Appliance(
+            name=self.name,
+            disks=tuple(self.folder / path.name for path in disks.paths),
+            architecture=architecture(self.config.qemu_binary),
+            cpus=processors(self.config),
+            memory=Size(self.config.memory_mebibytes * 1024**2),
+            firmware=FirmwareKind.UEFI if self.config.uses_efi else FirmwareKind.BIOS,
+            nvram=variables if self.config.uses_efi and variables.is_file() else None,
+            disk_bus=self.config.disk_interface.value,
+            network_model=self.config.net_device,
+            accelerator=speed.accelerator,
+        )

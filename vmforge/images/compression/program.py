@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from vmforge.errors import HostError
-from vmforge.post_processors.compression.formats import Algorithm
+from vmforge.images.compression.formats import Algorithm
 
 _ARGUMENTS = {Algorithm.LZ4: ("lz4", "-q", "-c"), Algorithm.ZSTD: ("zstd", "-q", "-c", "-T0")}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from vmforge.post_processors.blocks import read_blocks, unreadable
+from vmforge.images.blocks import read_blocks, unreadable
 
 OnBlock = Callable[[int], None]
 

@@ -16,7 +16,7 @@ from typing import Protocol
 # zlib's interface, and its format, in less than half of its time
 from zlib_ng import zlib_ng as zlib
 
-from vmforge.post_processors.blocks import BLOCK_SIZE, ZEROS
+from vmforge.images.blocks import BLOCK_SIZE, ZEROS
 
 
 class Codec(Protocol):

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO
 
-from vmforge.post_processors.blocks import ZEROS
-from vmforge.post_processors.compression.codecs import Codec
+from vmforge.images.blocks import ZEROS
+from vmforge.images.compression.codecs import Codec
 
 
 class ParallelCompressor:

@@ -1,0 +1,1 @@
+"""What finished disks become: images of other formats, appliances and archives, all streamed."""
