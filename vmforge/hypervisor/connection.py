@@ -17,7 +17,7 @@ from vmforge.sdk.cancellation import Cancellation
 
 if TYPE_CHECKING:
     from vmforge.hypervisor.driver import Driver
-    from vmforge.hypervisor.machine import VirtualMachine
+    from vmforge.hypervisor.machine import SavedMemory, VirtualMachine
 
 
 def connect(uri: str | None, state_dir: Path, cancellation: Cancellation) -> Connecting:
@@ -78,9 +78,10 @@ class Hypervisor:
         own_rights = not self._is_system_daemon
         return probe_local(arch, offers_kvm, need_device=own_rights)
 
-    def start(self, spec: DomainSpec) -> VirtualMachine:
-        """Start a machine. Raises `MachineError` with QEMU's words, `HostError` when the host lacks
-        something. The machine ends with this hypervisor's `with` block at the latest."""
+    def start(self, spec: DomainSpec, *, saved: SavedMemory | None = None) -> VirtualMachine:
+        """Start a machine, or let one go on from its saved memory. Raises `MachineError` with QEMU's words,
+        `HostError` when the host lacks something. The machine ends with this hypervisor's `with` block at
+        the latest."""
         self._cancellation.check()
         if not self.is_remote:
             spec = replace(spec, emulator=self._emulator(spec.emulator, spec.arch))
@@ -89,7 +90,7 @@ class Hypervisor:
             spec = replace(spec, owner=Owner(os.getuid(), os.getgid()))
         from vmforge.hypervisor.machine import VirtualMachine
 
-        machine = VirtualMachine.start(self._driver, spec, self._cancellation)
+        machine = VirtualMachine.start(self._driver, spec, self._cancellation, saved=saved)
         self._machines.append(machine)
         return machine
 

@@ -73,6 +73,12 @@ class Driver:
         with self.attended():
             return self.connection.createXML(xml, 0)
 
+    def restore(self, memory: Path, name: str) -> Any:
+        """Start a transient domain from a file of memory that names it. Raises libvirt's error."""
+        with self.attended():
+            self.connection.restoreFlags(str(memory), None, libvirt.VIR_DOMAIN_SAVE_RUNNING)
+            return self.connection.lookupByName(name)
+
     def monitor(self, domain: Any, line: str) -> str:
         """What QEMU's human monitor answers. Raises libvirt's error."""
         flags = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -18,7 +18,8 @@ from xml.etree import ElementTree as ET
 
 from vmforge.errors import HostError, MachineError, VmforgeError
 from vmforge.hypervisor import faults, network, owners, screenshot
-from vmforge.hypervisor.domain import DomainSpec, domain_xml
+from vmforge.hypervisor.checkpoint import freeze
+from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.driver import Driver
 from vmforge.hypervisor.events import (
     ConnectionLost,
@@ -30,17 +31,25 @@ from vmforge.hypervisor.events import (
 )
 from vmforge.hypervisor.library import libvirt
 from vmforge.hypervisor.lifecycle import Lifecycle, State
+from vmforge.hypervisor.starting import Starter
 from vmforge.sdk.cancellation import Cancellation
 
 T = TypeVar("T")
 
-# How long libvirt may take to forget a domain that has stopped, and to report that it has, in seconds.
-_SETTLE_LIMIT = 10.0
+# How long libvirt may take to report that a domain has stopped, in seconds.
 _NEWS_LIMIT = 3.0
-_RETRY = 0.02
 # QEMU's causes of a shutdown (ShutdownCause in its QMP reference) that the guest brought about.
 _RESET, _POWER_OFF = "guest-reset", "guest-shutdown"
 _BAD_STATUS = ("internal-error", "io-error", "guest-panicked", "watchdog")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMemory:
+    """What a machine's memory was, in a file that `checkpoint` wrote; `scratch` is where there is room for
+    a copy of it, which is gone again once the machine runs."""
+
+    file: Path
+    scratch: Path
 
 
 class VirtualMachine:
@@ -57,15 +66,24 @@ class VirtualMachine:
         self._log_start = 0
         self._forwards: dict[int, int] = {}
         self._worker: threading.Thread | None = None
+        self._starter = Starter(driver, self._life, self._early.clear)
 
     @classmethod
-    def start(cls, driver: Driver, spec: DomainSpec, cancellation: Cancellation) -> VirtualMachine:
-        """Start a machine. Raises `MachineError` with QEMU's own words, `HostError` for a port in use."""
+    def start(
+        cls,
+        driver: Driver,
+        spec: DomainSpec,
+        cancellation: Cancellation,
+        *,
+        saved: SavedMemory | None = None,
+    ) -> VirtualMachine:
+        """Start a machine, from its firmware or from saved memory. Raises `MachineError` with QEMU's own
+        words, `HostError` for a port in use."""
         machine = cls(driver, spec, cancellation)
         driver.events.listen(spec.uuid, machine._on_event)
         driver.adopt(spec.emulator)
         try:
-            machine._create()
+            machine._create(saved)
         except BaseException:
             machine.destroy()
             raise
@@ -191,6 +209,26 @@ class VirtualMachine:
         flag = libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
         self._call("press the power button", lambda domain: domain.shutdownFlags(flag))
 
+    def checkpoint(self, memory: Path, overlays: Sequence[Path], while_still: Callable[[], None]) -> None:
+        """Freeze the disks as they are and write the guest's memory to `memory`; the guest goes on in
+        `overlays`, an existing qcow2 image over each disk, in their order. It stands still meanwhile, and
+        `while_still` is called before it goes on. Raises `MachineError` when that cannot be done."""
+        disks = self.spec.disks
+        paths = {disk.path: overlay for disk, overlay in zip(disks, overlays, strict=True)}
+
+        def go_on_in_overlays() -> None:
+            # before the guest runs again: a reboot must find it where it is
+            moved = (replace(disk, path=paths[disk.path], format="qcow2") for disk in disks)
+            self.spec = replace(self.spec, disks=tuple(moved))
+            while_still()
+
+        self._call("save the machine", lambda domain: freeze(domain, memory, paths, go_on_in_overlays))
+
+    @property
+    def mac_addresses(self) -> tuple[str, ...]:
+        """The addresses of the network cards, in order."""
+        return tuple(c.address(self.spec.uuid, i) for i, c in enumerate(self.spec.interfaces))
+
     def qemu_log_tail(self) -> str:
         """What QEMU itself said since its last start; empty when it said nothing or runs elsewhere."""
         path = self._driver.log_path(self.name)
@@ -224,11 +262,14 @@ class VirtualMachine:
 
     # -- starting -----------------------------------------------------------------------------
 
-    def _create(self) -> None:
+    def _create(self, saved: SavedMemory | None = None) -> None:
         """Start the domain and lead its ports here. Its events wait until `_run`."""
         path = self._driver.log_path(self.name)
         self._log_start = path.stat().st_size if path and path.exists() else 0
-        self._domain = self._start_domain()
+        if saved is not None:
+            self._domain = self._starter.restore(self.spec, saved.file, saved.scratch)
+        else:
+            self._domain = self._starter.start(self.spec, again=self._domain is not None)
         monitor = self._monitor(self._domain)
         try:
             network.add_static(monitor, self.spec)
@@ -243,38 +284,10 @@ class VirtualMachine:
         with self._life.changed:
             self._life.restarts = restarts
             self._life.become(State.RUNNING)
-            early, self._early = self._early, []
+            early = list(self._early)
+            self._early.clear()
             for event in early:
                 self._handle(event)
-
-    def _start_domain(self) -> Any:
-        vnc = self.spec.graphics
-        on_tcp = vnc is not None and vnc.address
-        ports = range(vnc.port_min, vnc.port_max + 1) if vnc is not None and on_tcp else [None]
-        refused: libvirt.libvirtError | None = None
-        description = "" if self._driver.is_embedded else owners.describe(socket.gethostname())
-        for port in ports:
-            try:
-                return self._start_xml(domain_xml(self.spec, description=description, vnc_port=port))
-            except libvirt.libvirtError as error:
-                refused = error
-                if port is None or not faults.is_port_in_use(error):
-                    raise faults.starting(error, self.name) from error
-        raise HostError(f"no free port for VNC from {ports[0]} to {ports[-1]}") from refused
-
-    def _start_xml(self, xml: str) -> Any:
-        """Start a domain, waiting for an earlier one of its name: libvirt tells of the end of a domain
-        shortly before it forgets it. Raises libvirt's error."""
-        deadline = time.monotonic() + _SETTLE_LIMIT
-        while True:
-            self._early.clear()
-            try:
-                return self._driver.start(xml)
-            except libvirt.libvirtError as error:
-                restarting = self._domain is not None and not self._life.destroying
-                if not (restarting and faults.is_still_there(error) and time.monotonic() < deadline):
-                    raise
-            self._life.wait_news(lambda: self._life.destroying, _RETRY)
 
     def _restart(self) -> None:
         """Start again after the guest's reboot, with the same forwards."""

@@ -19,6 +19,8 @@ _GUESTS = {
     "reset": "b0fee664f4",  # the keyboard controller's reset line
     "power off": "ba0406b80020eff4",  # the ACPI sleep register of `pc`
     "print": "b441b80141ba0000cd14f4ebfd",  # BIOS call: "A" to the first serial port
+    # the same with a letter kept in a register, the next one at every tick of the timer
+    "count": "b04150b401ba0000cd1458fec0f4ebf2",
 }
 
 
