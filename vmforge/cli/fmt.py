@@ -21,6 +21,8 @@ NAME = "fmt"
 
 _SUFFIXES: Final = (".pkr.hcl", ".pkrvars.hcl")
 _STANDARD_INPUT: Final = "-"
+# what findings and diffs call it
+_SHOWN_INPUT: Final = "<stdin>"
 _WOULD_CHANGE: Final = 3
 
 
@@ -74,7 +76,7 @@ class _Run:
                 self.changed = True
                 self.shown.print(str(path))
                 if self.write:
-                    _replace(path, after)
+                    replace_file(path, after)
                 self._show_changes(before, after, str(path))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
@@ -82,13 +84,13 @@ class _Run:
 
     def format_standard_input(self) -> None:
         before = sys.stdin.buffer.read()
-        after = self._formatted(before, "<stdin>")
+        after = self._formatted(before, _SHOWN_INPUT)
         if after is None:
             return
         self.changed |= after != before
         if self.write or after == before:
             self.shown.data(after)
-        self._show_changes(before, after, "<stdin>")
+        self._show_changes(before, after, _SHOWN_INPUT)
 
     def _formatted(self, content: bytes, name: str) -> bytes | None:
         """The canonical layout; None when the content does not parse, which is noted."""
@@ -96,7 +98,7 @@ class _Run:
         from vmforge.template.hcl.formatter import format_text
 
         text = content.decode("utf-8", "surrogateescape")
-        _, findings = parse_file(SourceText(name, text))
+        _, findings = parse_file(SourceText(name, text, in_file=name != _SHOWN_INPUT))
         if findings:
             self.findings += findings
             return None
@@ -147,7 +149,7 @@ def _changes(before: bytes, after: bytes, name: str) -> Iterator[bytes]:
         yield line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n"
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file in one step: after a crash there is all of the new one or all of the old one."""
     from vmforge.cache.durable import move_durably
 
