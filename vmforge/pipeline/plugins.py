@@ -18,11 +18,17 @@ _B, _P, _PP, _D = Kind.BUILDER, Kind.PROVISIONER, Kind.POST_PROCESSOR, Kind.DATA
 @dataclass(frozen=True)
 class Plugin:
     """A plugin of Packer. `package` is what `pip install` takes to get its components for vmforge,
-    empty while no such package exists."""
+    empty while no such package exists. `owner` is whose it is on GitHub."""
 
     name: str
     components: tuple[tuple[Kind, str], ...]
     package: str = ""
+    owner: str = "hashicorp"
+
+    @property
+    def source(self) -> str:
+        """Its address in `required_plugins`."""
+        return f"github.com/{self.owner}/{self.name}"
 
     def installed(self, registry: Registry) -> list[str]:
         return [f"{kind} `{name}`" for kind, name in self.components if registry.has(kind, name)]
@@ -31,8 +37,8 @@ class Plugin:
         return [f"{kind} `{name}`" for kind, name in self.components if not registry.has(kind, name)]
 
 
-def _plugin(name: str, *components: tuple[Kind, str], package: str = "") -> Plugin:
-    return Plugin(name, components, package)
+def _plugin(name: str, *components: tuple[Kind, str], package: str = "", owner: str = "hashicorp") -> Plugin:
+    return Plugin(name, components, package, owner)
 
 
 _PLUGINS: Final = (
@@ -47,7 +53,7 @@ _PLUGINS: Final = (
     _plugin("proxmox", (_B, "proxmox-iso"), (_B, "proxmox-clone")),
     _plugin("hyperv", (_B, "hyperv-iso"), (_B, "hyperv-vmcx")),
     _plugin("parallels", (_B, "parallels-iso"), (_B, "parallels-pvm"), (_B, "parallels-ipsw")),
-    _plugin("libvirt", (_B, "libvirt")),
+    _plugin("libvirt", (_B, "libvirt"), owner="thomasklein94"),
     _plugin("docker", (_B, "docker"), (_PP, "docker-import"), (_PP, "docker-push"), (_PP, "docker-tag")),
     _plugin("lxd", (_B, "lxd")),
     _plugin(
@@ -57,25 +63,25 @@ _PLUGINS: Final = (
     _plugin(
         "googlecompute", (_B, "googlecompute"), (_PP, "googlecompute-export"), (_PP, "googlecompute-import")
     ),
-    _plugin("digitalocean", (_B, "digitalocean"), (_PP, "digitalocean-import")),
-    _plugin("hcloud", (_B, "hcloud")),
+    _plugin("digitalocean", (_B, "digitalocean"), (_PP, "digitalocean-import"), owner="digitalocean"),
+    _plugin("hcloud", (_B, "hcloud"), owner="hetznercloud"),
     _plugin("openstack", (_B, "openstack")),
     _plugin("oracle", (_B, "oracle-oci"), (_B, "oracle-classic")),
-    _plugin("linode", (_B, "linode")),
-    _plugin("scaleway", (_B, "scaleway")),
-    _plugin("vultr", (_B, "vultr")),
+    _plugin("linode", (_B, "linode"), owner="linode"),
+    _plugin("scaleway", (_B, "scaleway"), owner="scaleway"),
+    _plugin("vultr", (_B, "vultr"), owner="vultr"),
     _plugin("chef", (_P, "chef-client"), (_P, "chef-solo")),
     _plugin("puppet", (_P, "puppet-masterless"), (_P, "puppet-server")),
     _plugin("salt", (_P, "salt-masterless")),
     _plugin("converge", (_P, "converge")),
     _plugin("inspec", (_P, "inspec")),
-    _plugin("windows-update", (_P, "windows-update")),
-    _plugin("goss", (_P, "goss")),
-    _plugin("git", (_D, "git-commit"), (_D, "git-repository"), (_D, "git-tree")),
-    _plugin("sshkey", (_D, "sshkey")),
-    _plugin("external", (_D, "external"), (_D, "external-raw")),
-    _plugin("tart", (_B, "tart-cli")),
-    _plugin("veertu-anka", (_B, "veertu-anka-vm-clone"), (_B, "veertu-anka-vm-create")),
+    _plugin("windows-update", (_P, "windows-update"), owner="rgl"),
+    _plugin("goss", (_P, "goss"), owner="YaleUniversity"),
+    _plugin("git", (_D, "git-commit"), (_D, "git-repository"), (_D, "git-tree"), owner="ethanmdavidson"),
+    _plugin("sshkey", (_D, "sshkey"), owner="ivoronin"),
+    _plugin("external", (_D, "external"), (_D, "external-raw"), owner="joomcode"),
+    _plugin("tart", (_B, "tart-cli"), owner="cirruslabs"),
+    _plugin("veertu-anka", (_B, "veertu-anka-vm-clone"), (_B, "veertu-anka-vm-create"), owner="veertuinc"),
 )
 _BY_NAME: Final = {plugin.name: plugin for plugin in _PLUGINS}
 
@@ -91,13 +97,18 @@ def plugin_name(required: RequiredPlugin) -> str:
     return last.removeprefix("packer-plugin-") or required.name
 
 
+def plugin_of(kind: Kind, component: str) -> Plugin | None:
+    """The plugin that brings a component in Packer; None for what is part of Packer, or not known here."""
+    return next((plugin for plugin in _PLUGINS if (kind, component) in plugin.components), None)
+
+
 def origin_hint(kind: Kind, component: str, required: Iterable[RequiredPlugin]) -> str:
     """Where a component that is not installed comes from in Packer; empty where nothing tells."""
     wanted = [*required]
     addresses = {plugin_name(entry): entry.source or entry.name for entry in wanted}
-    for plugin in _PLUGINS:
-        if (kind, component) in plugin.components:
-            return _origin(addresses.get(plugin.name, plugin.name), plugin.package)
+    known = plugin_of(kind, component)
+    if known is not None:
+        return _origin(addresses.get(known.name, known.name), known.package)
     for entry in wanted:
         name = plugin_name(entry)
         if name not in _BY_NAME and (component == name or component.startswith(name + "-")):

@@ -1,0 +1,188 @@
+# Written by `vmforge hcl2_upgrade` from a template in JSON. Read it through before the JSON goes away: from
+# then on this file is yours. Its blocks may stand in any order, and be split over several files of one folder
+# that end in `.pkr.hcl`.
+#
+# `${ ... }` is computed when the template is read. What still stands in `{{ ... }}` is filled in later, by the
+# component that uses it: much of it (the address of the HTTP server, say) is known only then.
+
+# Debian for the lab.
+# See the wiki.
+
+packer {
+  required_version = ">= 1.5.0"
+  required_plugins {
+    qemu = {
+      version = "~> 1"
+      source  = "github.com/hashicorp/qemu"
+    }
+  }
+}
+
+# What can be set from outside: with `-var name=value`, with `-var-file`, or by PKR_VAR_name in the environment.
+# JSON knows only strings; another `type` makes a wrong value an error early.
+
+variable "iso" {
+  type    = string
+  default = "https://example.org/debian.iso"
+}
+
+variable "cpus" {
+  type    = string
+  default = "2"
+}
+
+variable "home" {
+  type    = string
+  default = env("HOME")
+}
+
+variable "name" {
+  type    = string
+  default = null
+}
+
+variable "version" {
+  type    = string
+  default = "1.0"
+}
+
+variable "password" {
+  type      = string
+  sensitive = true
+}
+
+variable "token" {
+  type      = string
+  default   = null
+  sensitive = true
+}
+
+variable "built" {
+  type    = string
+  default = null
+}
+
+# The template uses this variable, but did not declare it.
+variable "undeclared" {
+  type    = string
+  default = ""
+}
+
+# Defaults that are computed, which the default of a variable cannot be. A value given from outside wins; where
+# nobody gives one, the variable can go, and the expression behind the `?` is enough.
+locals {
+  name  = var.name == null ? "box-${var.version}" : var.name
+  built = var.built == null ? legacy_isotime("20060102") : var.built
+}
+
+local "token" {
+  expression = var.token == null ? vault("secret/ci", "token") : var.token
+  sensitive  = true
+}
+
+# The start of the run in seconds since 1970, which JSON calls {{timestamp}}.
+locals {
+  timestamp = format("%d", rfc3339_parse(timestamp()).unix)
+}
+
+# Each builder has become a source: how one machine comes to be, without what is done with it.
+
+source "qemu" "lab" {
+  iso_url          = var.iso
+  iso_checksum     = "none"
+  cpus             = var.cpus
+  headless         = true
+  vm_name          = "${lower(local.name)}-${local.timestamp}"
+  output_directory = "${abspath(path.root)}/out/{{build_name}}"
+  qemuargs         = [["-m", "1024"], ["-device", "virtio-rng"]]
+  boot_command = [
+    "<esc><wait>",
+    "auto url=http://{{ .HTTPIP }}:{{ .HTTPPort }}/preseed.cfg ",
+    "password=${var.password}<enter>",
+  ]
+  ssh_username     = "root"
+  ssh_password     = var.password
+  shutdown_command = "echo '${var.password}' | sudo -S sh -c 'echo $${HOME} %%{x}; poweroff'"
+
+  qemu_img_args {
+    create = ["-o", "preallocation=off"]
+  }
+}
+
+source "amazon-ebs" "amazon-ebs" {
+  # for the tests in the cloud
+  ami_name = "{{ ${jsonencode(local.name)} | clean_resource_name }}"
+  tags = {
+    Name       = local.name
+    "built by" = "packer ${packer.version}"
+  }
+
+  source_ami_filter {
+    filters = {
+      name = "debian-*"
+    }
+    owners      = ["1"]
+    most_recent = true
+  }
+
+  launch_block_device_mappings {
+    device_name = "/dev/xvda"
+    volume_size = 8
+  }
+}
+
+# A build names its sources, and what happens to the machine of each: provisioners in their order, then the
+# chains of post-processors, each of which starts from what the builder left.
+
+build {
+  description = "A box with everything"
+  sources = [
+    "source.qemu.lab",
+    "source.amazon-ebs.amazon-ebs",
+  ]
+
+  provisioner "shell" {
+    execute_command  = "{{ .Vars }} bash '{{ .Path }}'"
+    environment_vars = ["HOST=${build.Host}", "TOKEN=${local.token}"]
+    inline           = ["apt-get update"]
+    only             = ["qemu.lab"]
+    pause_before     = "10s"
+    override = {
+      lab = {
+        inline = ["true"]
+      }
+    }
+  }
+
+  provisioner "file" {
+    content     = <<EOF
+one
+two $${x}
+${var.undeclared}
+EOF
+    destination = "/tmp/x"
+    timeout     = "5000000000ns"
+  }
+
+  error-cleanup-provisioner "shell-local" {
+    inline = ["echo failed"]
+  }
+
+  post-processor "manifest" {}
+
+  post-processor "compress" {
+    output              = "{{.BuildName}}.gz"
+    keep_input_artifact = true
+    except              = ["amazon-ebs.amazon-ebs"]
+  }
+
+  post-processors {
+    post-processor "vagrant" {
+      output = "${var.home}/{{.Provider}}.box"
+    }
+
+    post-processor "checksum" {
+      name = "sums"
+    }
+  }
+}
