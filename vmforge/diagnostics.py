@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,11 +31,13 @@ class SourcePosition:
 
 @dataclass(frozen=True, slots=True)
 class SourceRange:
-    """A stretch of a file. `end` is the position after the last character."""
+    """A stretch of a file. `end` is the position after the last character. `line` is the source line of
+    a text that cannot be read again (standard input)."""
 
     path: str
     start: SourcePosition
     end: SourcePosition
+    line: str | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.path}:{self.start.line}:{self.start.column}"
@@ -99,7 +101,7 @@ def render(diagnostic: Diagnostic, read_line: Callable[[str, int], str | None]) 
     """The diagnostic as plain text: summary, place, source line with a caret, detail, hint.
 
     `read_line(path, number)` gives a line of a source file without its end, or None where there is
-    none to show (standard input, a file that is gone).
+    none to show (a file that is gone).
     """
     parts = [f"{diagnostic.severity}: {diagnostic.summary}"]
     if diagnostic.range is not None:
@@ -122,7 +124,7 @@ def read_source_line(path: str, number: int) -> str | None:
 
 def _excerpt(range: SourceRange, read_line: Callable[[str, int], str | None]) -> str:
     place = f"  --> {range}"
-    line = read_line(range.path, range.start.line)
+    line = range.line if range.line is not None else read_line(range.path, range.start.line)
     if line is None or range.end.offset <= range.start.offset:
         return place
     number = str(range.start.line)

@@ -3,43 +3,81 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
 
 import typer
 
-from vmforge.cli import build, console, docs, doctor, fmt, init, inspect, validate, version
+from vmforge.cli import version
 from vmforge.cli.arguments import normalise
+from vmforge.cli.flags import Command, Group
 from vmforge.cli.terminal import Terminal, terminal
 from vmforge.errors import Interrupted, VmforgeError
 
-app = typer.Typer(
-    name="vmforge",
-    help="Build machine images on your own hypervisors, from Packer's templates.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+# Each is a module of this package with its NAME and its `command`.
+_COMMANDS: Final = (
+    "build",
+    "post_process",
+    "shell",
+    "validate",
+    "inspect",
+    "fmt",
+    "fix",
+    "hcl2_upgrade",
+    "console",
+    "convert",
+    "init",
+    "docs",
+    "doctor",
+    "version",
 )
-for module in (build, validate, inspect, fmt, console, init, docs, doctor, version):
-    app.command(name=module.NAME)(module.command)
 
 
-@app.callback()
-def _global_flags(
-    show_version: bool = typer.Option(False, "--version", "-v", help="Print the version and exit."),
-) -> None:
-    if show_version:
+def _app(names: Sequence[str]) -> typer.Typer:
+    """The program with these commands."""
+    app = typer.Typer(
+        name="vmforge",
+        cls=Group,
+        help="Build machine images on your own hypervisors, from Packer's templates.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_global_flags)
+    for name in names:
+        module = import_module(f"vmforge.cli.{name}")
+        app.command(name=module.NAME, cls=Command)(module.command)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
         version.command()
         raise typer.Exit()
 
 
+def _global_flags(
+    show_version: bool = typer.Option(
+        False, "--version", "-v", help="Print the version and exit.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    """The flags before the command's name."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit status (see errors.py)."""
+    sys.set_int_max_str_digits(0)  # a template's numbers may have more digits than Python likes to write
     plain, machine_readable = normalise(arguments)
     shown = terminal(machine_readable=machine_readable, environment=os.environ)
+    # a command is loaded without the others, unless it takes all of them to say what there is
+    module = plain[0].replace("-", "_") if plain else ""
+    names = (module,) if module in _COMMANDS else _COMMANDS
     try:
-        status = app(args=plain, standalone_mode=False, obj=shown, prog_name="vmforge")
+        status = _app(names)(args=plain, standalone_mode=False, obj=shown, prog_name="vmforge")
         return status if isinstance(status, int) else 0
     except VmforgeError as error:
         shown.failure(error)

@@ -16,24 +16,30 @@ _BOOLEANS = frozenset(
         "debug",
         "diff",
         "evaluate-datasources",
+        "explain",
         "force",
         "ignore-prerelease-plugins",
         "json",
+        "list",
         "machine-readable",
+        "no-cache",
         "no-warn-undeclared-var",
         "recursive",
+        "resume",
         "skip-enforcement",
         "syntax-only",
         "timestamp-ui",
         "upgrade",
         "use-sequential-evaluation",
+        "validate",
         "warn-on-undeclared-var",
+        "with-annotations",
         "write",
         "yes",
     }
 )
 # Those of them that are on, or may be on, unless switched off; for the others `=false` says nothing.
-_SWITCHED_OFF = frozenset({"color", "warn-on-undeclared-var", "write"})
+_SWITCHED_OFF = frozenset({"color", "validate", "warn-on-undeclared-var", "write"})
 _TRUE = frozenset({"1", "t", "true"})
 _FALSE = frozenset({"0", "f", "false"})
 MACHINE_READABLE = "--machine-readable"

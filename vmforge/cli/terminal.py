@@ -54,6 +54,13 @@ class Terminal:
             self.out.buffer.write(content)  # type: ignore[attr-defined]
             self.out.flush()
 
+    def note(self, text: str) -> None:
+        """A line beside what the command was asked for."""
+        if self.machine_readable:
+            self.machine("", "ui", "message", text)
+        else:
+            self._write(self.err, text)
+
     def build_line(self, build: str, text: str, *, kind: str, bold: bool = False, colour: str = "") -> None:
         """A line of a build's log; `kind` is `say`, `message` or `error`."""
         if self.machine_readable:

@@ -10,6 +10,7 @@ from vmforge.sdk.component import Component, Problem
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.data_source import DataSource
 from vmforge.sdk.host import Health, HostFinding
+from vmforge.sdk.layers import Beginning, FreezableMachine, FrozenMachine, Inputs, LayerPolicy, Layers
 from vmforge.sdk.options import Config, option
 from vmforge.sdk.post_processor import PostProcessor, Processed
 from vmforge.sdk.provisioner import Provisioner
@@ -22,6 +23,7 @@ __all__ = [
     "UNKNOWN",
     "Appliance",
     "Artifact",
+    "Beginning",
     "BuildContext",
     "Builder",
     "Cancellation",
@@ -34,8 +36,13 @@ __all__ = [
     "Endpoint",
     "FileArtifact",
     "FirmwareKind",
+    "FreezableMachine",
+    "FrozenMachine",
     "Health",
     "HostFinding",
+    "Inputs",
+    "LayerPolicy",
+    "Layers",
     "Machine",
     "Output",
     "PostProcessor",

@@ -11,6 +11,7 @@ from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.component import C, Component
 from vmforge.sdk.context import BuildContext
 from vmforge.sdk.host import HostFinding
+from vmforge.sdk.layers import Inputs
 
 
 class Builder(Component[C], ABC, Generic[C]):
@@ -25,6 +26,16 @@ class Builder(Component[C], ABC, Generic[C]):
         """Run the build. Everything that it acquires it enters through `context.steps`, which
         releases it in reverse order when the build ends, however it ends. Calls
         `context.provision(machine)` once the guest can be reached."""
+
+    def find_artifact(self, context: BuildContext) -> Artifact | None:
+        """The artifact that an earlier build of this configuration left, to be post-processed again; None
+        when there is none, or when artifacts cannot be found again."""
+        return None
+
+    def layer_inputs(self, context: BuildContext) -> Inputs | str:
+        """What `build` would hand to `context.layers.begin`, found out without starting, fetching or
+        changing anything; or why there are no layers, or why that cannot be told."""
+        return "the builder keeps none"
 
     @classmethod
     def examine_host(cls, state_dir: Path) -> Iterable[HostFinding]:

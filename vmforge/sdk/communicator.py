@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Generic, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Generic, Protocol, TypeAlias, runtime_checkable
 
 from vmforge.sdk.component import C, Component
 
@@ -60,6 +60,15 @@ class Communicator(Protocol):
 
     def close(self) -> None:
         """End the connection; harmless when it is gone already."""
+
+
+@runtime_checkable
+class InteractiveCommunicator(Communicator, Protocol):
+    """A connection that can give the user a shell of their own."""
+
+    def interact(self) -> int:
+        """Connect this process's standard input and output to a shell in the guest until that ends; returns
+        its exit status. Raises `CommunicatorError` when the connection breaks."""
 
 
 class Connector(Component[C], ABC, Generic[C]):

@@ -12,6 +12,7 @@ from vmforge.sdk.ui import Ui
 
 if TYPE_CHECKING:
     from vmforge.sdk.communicator import Communicator, Connector
+    from vmforge.sdk.layers import Layers
     from vmforge.sdk.steps import Steps
 
 
@@ -30,8 +31,10 @@ class BuildContext:
     `full_name` is what the user sees and selects by (`demo.qemu.base`). `scratch` is a folder of this
     build's own, deleted when it ends; `state_dir` lasts. `connector` is the source's configured
     communicator. `data` holds the run-time values of the template (`build.Host`, `{{ .HTTPIP }}` ...);
-    the builder fills it before it provisions. `render` renders a `{{ }}` text with the given fields
-    beside the standard functions. `redact` hides secrets that come up while the build runs.
+    the builder fills it before it provisions. `started` is when the build began, in seconds since 1970;
+    `template_digest` the SHA-256 of the template. `render` renders a `{{ }}` text with the given fields
+    beside the standard functions. `redact` hides secrets that come up while the build runs. `layers` are
+    None for a build that is to have none. A `throwaway` build writes nowhere but in `scratch`.
     """
 
     name: str
@@ -50,7 +53,11 @@ class BuildContext:
     redact: Callable[[Iterable[str]], None] = lambda secrets: None
     force: bool = False
     debug: bool = False
+    started: float = 0.0
+    template_digest: str = ""
     data: MutableMapping[str, str] = field(default_factory=dict)
+    layers: Layers | None = None
+    throwaway: bool = False
 
     def environment(self) -> dict[str, str]:
         """The variables that every script gets, in the guest and here, named as in Packer."""

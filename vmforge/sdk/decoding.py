@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vmforge.diagnostics import Diagnostic, SourceRange, did_you_mean
-from vmforge.sdk.body import Block, Body, Setting
+from vmforge.sdk.body import Block, Body, Place, Setting
 from vmforge.sdk.component import Component, Problem
+from vmforge.sdk.interpolate import Interpolator
 from vmforge.sdk.options import Config, Option, describe_type, options_of, without_none
 from vmforge.sdk.values import UNKNOWN, Duration, Secret, Size, Unknown, Value
-
-# Renders the `{{ }}` of one string; raises ValueError with a message when it cannot.
-Render = Callable[[str], str]
 
 T = TypeVar("T", bound=Config)
 UNKNOWN_TEXT = "<unknown>"
@@ -46,13 +44,15 @@ class Decoded:
         return config
 
 
-def decode(body: Body, config_types: Sequence[type[Config]], render: Render) -> Decoded:
+def decode(body: Body, config_types: Sequence[type[Config]], engine: Interpolator) -> Decoded:
     """Decode one body whose options belong to several configurations (a builder's and its
-    communicators', say). An option that none of them declares is an error with a suggestion."""
+    communicators', say). An option that none of them declares is an error with a suggestion.
+
+    `engine` renders the `{{ }}` of their strings; in late options it fills in the variables only."""
     decoded = Decoded()
     tables = {config_type: options_of(config_type) for config_type in config_types}
     for config_type, table in tables.items():
-        reader = _Reader(decoded, render)
+        reader = _Reader(decoded, engine)
         values = reader.read(body, table)
         if values is not None:
             decoded.configs[config_type] = config_type(**values)
@@ -93,15 +93,22 @@ def _report_strangers(
 
 
 class _Mismatch(Exception):
-    """A value does not fit its option's type; the text says what was expected."""
+    """A value does not fit its option's type; the text says what was expected. `place` is that of the
+    part at fault, where it is known."""
+
+    place: Place | None = None
+
+
+class _BlockErrors(_Mismatch):
+    """An object stands for a block, whose errors are reported where they are."""
 
 
 class _Reader:
     """Reads the options of one configuration out of a body."""
 
-    def __init__(self, decoded: Decoded, render: Render) -> None:
+    def __init__(self, decoded: Decoded, engine: Interpolator) -> None:
         self._decoded = decoded
-        self._render = render
+        self._engine = engine
         self._failed = False
 
     def read(self, body: Body, table: Mapping[str, Option]) -> dict[str, Any] | None:
@@ -110,7 +117,7 @@ class _Reader:
         for option in table.values():
             setting = self._find(body, option)
             blocks = [block for block in body.blocks if block.type == option.name]
-            if setting is not None and not _is_unset(setting.value, option):
+            if setting is not None and not self._is_unset(setting.value, option):
                 self._read_setting(option, setting, values)
             elif blocks:
                 self._read_blocks(option, blocks, values)
@@ -118,6 +125,17 @@ class _Reader:
                 hint = f"set `{option.name}`: {option.info.help}"
                 self._error(f"missing option `{option.name}`", body.range, hint)
         return None if self._failed else values
+
+    def _is_unset(self, value: Value, option: Option) -> bool:
+        """Whether a value means the default: null, and `""` where it cannot be a value, as in Packer."""
+        (of, *_) = without_none(option.type)
+        words = isinstance(of, type) and issubclass(of, (Size, Duration, StrEnum))
+        if not words or not isinstance(value, str):
+            return value is None
+        try:
+            return self._rendered(value, option) == ""
+        except _Mismatch:  # which reading it reports
+            return False
 
     def _find(self, body: Body, option: Option) -> Setting | None:
         if option.name in body.settings:
@@ -137,9 +155,12 @@ class _Reader:
         if holds_unknown(setting.value):
             self._decoded.unknown.add(option.name)
         try:
-            values[option.name] = self._convert(setting.value, option.type, option)
+            values[option.name] = self._convert(setting.value, option.type, option, setting.place)
+        except _BlockErrors:
+            self._failed = True
         except _Mismatch as mismatch:
-            self._error(f"option `{option.name}`: {mismatch}", setting.range)
+            place = mismatch.place.range if mismatch.place is not None else setting.range
+            self._error(f"option `{option.name}`: {mismatch}", place)
 
     def _read_blocks(self, option: Option, blocks: Sequence[Block], values: dict[str, Any]) -> None:
         member, many = block_type(option.type)
@@ -156,7 +177,7 @@ class _Reader:
             values[option.name] = configs if many else configs[0]
 
     def _read_block(self, body: Body, member: type[Config]) -> Config | None:
-        nested = decode(body, [member], self._render)
+        nested = decode(body, [member], self._engine)
         self._decoded.diagnostics += nested.diagnostics
         self._decoded.unknown |= nested.unknown
         config = nested.configs.get(member)
@@ -167,50 +188,60 @@ class _Reader:
         self._failed = True
         self._decoded.diagnostics.append(Diagnostic.error(summary, range=range, hint=hint))
 
-    def _convert(self, value: Value, of: Any, option: Option) -> Any:
+    def _convert(self, value: Value, of: Any, option: Option, place: Place | None) -> Any:
+        try:
+            return self._convert_any(value, of, option, place)
+        except _Mismatch as mismatch:
+            mismatch.place = mismatch.place or place
+            raise
+
+    def _convert_any(self, value: Value, of: Any, option: Option, place: Place | None) -> Any:
         members = tuple(without_none(of))
         if value is None and type(None) in typing.get_args(of):
             return None
         if len(members) == 1:
-            return self._convert_one(value, members[0], option)
+            return self._convert_one(value, members[0], option, place)
         for member in members:
             try:
-                return self._convert_one(value, member, option)
+                return self._convert_one(value, member, option, place)
             except _Mismatch:
                 continue
         raise _Mismatch(f"expected {describe_type(of)}, not {_describe(value)}")
 
-    def _convert_one(self, value: Value, of: Any, option: Option) -> Any:
+    def _convert_one(self, value: Value, of: Any, option: Option, place: Place | None) -> Any:
         origin, arguments = typing.get_origin(of), typing.get_args(of)
         if isinstance(of, type) and issubclass(of, Config):
-            return self._convert_block(value, of, option)
+            return self._convert_block(value, of, place)
         if origin is tuple:
-            items = value if _is_list(value) else [value]
-            return tuple(
-                self._convert(item, arguments[0], option) for item in typing.cast("list[Value]", items)
-            )
+            if not _is_list(value):
+                return (self._convert(value, arguments[0], option, place),)
+            items = enumerate(typing.cast("list[Value]", value))
+            return tuple(self._convert(item, arguments[0], option, _within(place, i)) for i, item in items)
         if origin is not None and issubclass(origin, Mapping):
             if isinstance(value, Unknown):
                 return {}
             if not isinstance(value, Mapping):
                 raise _Mismatch(f"expected a map, not {_describe(value)}")
-            return {str(key): self._convert(item, arguments[1], option) for key, item in value.items()}
+            return {
+                str(key): self._convert(item, arguments[1], option, _within(place, key))
+                for key, item in value.items()
+            }
         if isinstance(value, Unknown):
             return _stand_in(of, option)
         return self._convert_scalar(value, of, option)
 
-    def _convert_block(self, value: Value, of: type[Config], option: Option) -> Config:
+    def _convert_block(self, value: Value, of: type[Config], place: Place | None) -> Config:
         """An object where a block is meant (JSON templates have no other way to write it)."""
         if not isinstance(value, Mapping):
             raise _Mismatch(f"expected a block, not {_describe(value)}")
-        config = self._read_block(Body.of(value), of)
+        config = self._read_block(Body.at(value, place) if place is not None else Body.of(value), of)
         if config is None:
-            raise _Mismatch("the block has errors")
+            raise _BlockErrors
         return config
 
     def _convert_scalar(self, value: Value, of: Any, option: Option) -> Any:
-        if isinstance(value, str) and not option.info.late:
-            value = self._rendered(value)
+        if isinstance(value, str):
+            value = self._rendered(value, option)
         if of is bool:
             return _to_bool(value)
         if of in (int, float):
@@ -221,11 +252,9 @@ class _Reader:
         except ValueError as error:
             raise _Mismatch(str(error)) from None
 
-    def _rendered(self, text: str) -> str:
-        if "{{" not in text:
-            return text
+    def _rendered(self, text: str, option: Option) -> str:
         try:
-            return self._render(text)
+            return self._engine.fill_in(text) if option.info.late else self._engine.render(text)
         except ValueError as error:
             raise _Mismatch(str(error)) from None
 
@@ -237,6 +266,11 @@ def block_type(of: Any) -> tuple[type[Config] | None, bool]:
     if many:
         member = typing.get_args(member)[0]
     return (member if isinstance(member, type) and issubclass(member, Config) else None), many
+
+
+def _within(place: Place | None, key: str | int) -> Place | None:
+    """The place of a part; that of the whole when the part is not written out there."""
+    return place and (place.inside(key) or place)
 
 
 def _from_text(text: str, of: Any, option: Option) -> Any:
@@ -251,12 +285,13 @@ def _from_text(text: str, of: Any, option: Option) -> Any:
     if of is Duration:
         return Duration.parse(text)
     if isinstance(of, type) and issubclass(of, StrEnum):
-        names = [member.value for member in of]
-        if text not in names:
+        try:
+            return of(text)  # which may know more words than it lists (`_missing_`)
+        except ValueError:
+            names = [member.value for member in of]
             near = did_you_mean(text, names)
             choices = ", ".join(f"`{name}`" for name in names)
-            raise ValueError(f"`{text}` is none of {choices}" + (f"; {near}" if near else ""))
-        return of(text)
+            raise ValueError(f"`{text}` is none of {choices}" + (f"; {near}" if near else "")) from None
     raise TypeError(f"option `{option.name}` has a type that cannot be decoded: {of!r}")
 
 
@@ -314,14 +349,6 @@ def _stand_in(of: Any, option: Option) -> Any:
     if isinstance(of, type) and issubclass(of, StrEnum):
         return next(iter(of))
     return {Size: Size(0), Duration: Duration(0)}.get(of, of() if of in (bool, int, float) else None)
-
-
-def _is_unset(value: Value, option: Option) -> bool:
-    """Whether a value means the default: null, and `""` where it cannot be a value, as in Packer."""
-    if value != "":
-        return value is None
-    (of, *_) = without_none(option.type)
-    return of in (Size, Duration) or (isinstance(of, type) and issubclass(of, StrEnum))
 
 
 def holds_unknown(value: Value) -> bool:

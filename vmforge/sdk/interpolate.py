@@ -15,7 +15,7 @@ from typing import Final
 from vmforge.diagnostics import did_you_mean
 from vmforge.sdk.compatibility import PACKER_VERSION
 from vmforge.sdk.golayout import RFC3339, format_time
-from vmforge.sdk.gotemplate import Function, check, render
+from vmforge.sdk.gotemplate import Function, check, fill_in, render
 from vmforge.sdk.values import Duration, Secret, Size
 
 # The values of a running build that every builder gives; a builder may give more.
@@ -61,6 +61,12 @@ class Interpolator:
             return text
         fields = {name: _plain(value) for name, value in self.fields.items()}
         return render(text, fields, self.functions)
+
+    def fill_in(self, text: str) -> str:
+        """The text with the values of variables in place of ``{{ user `x` }}``; the rest is left for when
+        a component renders it. So a variable can hold `{{ .HTTPIP }}`, as in Packer since 1.5.2.
+        Raises ValueError."""
+        return fill_in(text, "user", lambda name: str(self.functions["user"](name)))
 
     def check(self, text: str) -> None:
         """Raise ValueError for a text that `render` could never render, whatever the fields' values."""

@@ -22,3 +22,9 @@ class Provisioner(Component[C], ABC, Generic[C]):
     def input_files(self) -> Iterable[Path]:
         """The local files and folders whose contents decide what this provisioner does."""
         return ()
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether a layer can stand in for running it: all that it does is done to the guest, and its
+        options and `input_files` decide what. A template's `cache` overrides this."""
+        return False

@@ -36,7 +36,8 @@ class Registry:
 
     @cached_property
     def _groups(self) -> dict[Kind, dict[str, EntryPoint]]:
-        return {kind: {e.name: e for e in entry_points(group=kind.group)} for kind in Kind}
+        installed = entry_points()  # reads the metadata of every distribution
+        return {kind: {e.name: e for e in installed.select(group=kind.group)} for kind in Kind}
 
     def names(self, kind: Kind) -> list[str]:
         return sorted(self._groups[kind])

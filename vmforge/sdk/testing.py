@@ -186,7 +186,7 @@ def configure(component: type[Component[Any]], values: Mapping[str, Value]) -> C
     """A component with these options, decoded and checked as from a template. Raises ValueError
     listing what is wrong with them."""
     body = Body.of(values)
-    decoded = decode(body, [component.config_type], interpolator().render)
+    decoded = decode(body, [component.config_type], interpolator())
     problems = list(decoded.diagnostics)
     if component.config_type in decoded.configs:
         problems += check(component, decoded.get(component.config_type), body, decoded.unknown)

@@ -1,6 +1,7 @@
 """Text to `Template`: the template language of Packer, from files to evaluated blocks."""
 
-from vmforge.template.loader import DataValues, load, parse_only
+from vmforge.template.data_blocks import DataValues
+from vmforge.template.loader import load, parse_only
 from vmforge.template.model import (
     BuildBlock,
     DataBlock,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from vmforge.diagnostics import Diagnostic
+from vmforge.diagnostics import Diagnostic, SourceRange
 from vmforge.sdk import body as sdk
 from vmforge.sdk.values import UNKNOWN
 from vmforge.template.expressions.errors import EvaluationError, failure
@@ -20,7 +20,18 @@ from vmforge.template.expressions.values import (
     sorted_entries,
     to_plain,
 )
-from vmforge.template.hcl.syntax import Argument, Block, Body, Expression, Reference
+from vmforge.template.hcl.syntax import (
+    Argument,
+    Block,
+    Body,
+    Expression,
+    ForTuple,
+    Literal,
+    ObjectConstructor,
+    Parentheses,
+    Reference,
+    TupleConstructor,
+)
 
 _TOO_DEEP = "this expression is nested too deeply"
 
@@ -39,6 +50,36 @@ class BoundBlock:
     def within(self, names: Mapping[str, Value | Namespace]) -> BoundBlock:
         """The same block, with more names in its scope."""
         return replace(self, scope=self.scope.child(names))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionPlace:
+    """The place of an expression's value (`sdk.Place`), and of the parts that it writes out."""
+
+    node: Expression
+    name: Expression | None = None
+
+    @property
+    def range(self) -> SourceRange:
+        return self.node.range
+
+    @property
+    def name_range(self) -> SourceRange | None:
+        return self.name.range if self.name is not None else None
+
+    def inside(self, key: str | int) -> ExpressionPlace | None:
+        node = self.node
+        while isinstance(node, Parentheses):
+            node = node.inner
+        if isinstance(node, TupleConstructor) and isinstance(key, int) and key < len(node.items):
+            return ExpressionPlace(node.items[key])
+        if isinstance(node, ForTuple):  # one expression writes all its items
+            return ExpressionPlace(node.value)
+        if isinstance(node, ObjectConstructor):
+            for name, value in reversed(node.items):  # of two with one name the last counts
+                if isinstance(name, Literal) and name.value == key:
+                    return ExpressionPlace(value, name)
+        return None
 
 
 def value_or_unknown(node: Expression, scope: Scope, diagnostics: list[Diagnostic]) -> Value:
@@ -78,7 +119,8 @@ def evaluate_body(
 
 def _setting(argument: Argument, scope: Scope, diagnostics: list[Diagnostic]) -> sdk.Setting:
     value = to_plain(value_or_unknown(argument.expression, scope, diagnostics))
-    return sdk.Setting(argument.name, value, argument.expression.range, argument.name_range)
+    node = argument.expression
+    return sdk.Setting(argument.name, value, node.range, argument.name_range, ExpressionPlace(node))
 
 
 def expand(body: Body, scope: Scope, diagnostics: list[Diagnostic]) -> Iterator[BoundBlock]:
@@ -110,7 +152,8 @@ def _generated(block: Block, scope: Scope) -> Iterator[BoundBlock]:
     for key, value in _pairs(for_each.expression, scope):
         inner = scope.child({iterator: {"key": key, "value": value}})
         labels = _labels(arguments["labels"].expression, inner) if "labels" in arguments else ()
-        yield BoundBlock(type_, labels, content.body, inner, block)
+        if labels is not None:
+            yield BoundBlock(type_, labels, content.body, inner, block)
 
 
 def _content(block: Block) -> Block:
@@ -137,8 +180,13 @@ def _pairs(node: Expression, scope: Scope) -> list[tuple[Value, Value]]:
     return [(i, i) for i in items] if isinstance(collection, SetValue) else [*enumerate(items)]
 
 
-def _labels(node: Expression, scope: Scope) -> tuple[str, ...]:
-    labels = elements(evaluate(node, scope))
+def _labels(node: Expression, scope: Scope) -> tuple[str, ...] | None:
+    """The labels of a block to make; None while one of them is unknown, as it is not known then which
+    block it is."""
+    value = evaluate(node, scope)
+    labels = elements(value)
+    if value is UNKNOWN or UNKNOWN in (labels or ()):
+        return None
     if labels is None or not all(isinstance(label, str) for label in labels):
         raise failure(node, "`labels` needs a list of strings")
     return tuple(str(label) for label in labels)

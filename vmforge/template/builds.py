@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vmforge.diagnostics import Diagnostic, SourceRange, did_you_mean
-from vmforge.sdk.body import Body, Setting
+from vmforge.sdk.body import Body
 from vmforge.sdk.values import UNKNOWN
 from vmforge.template.arguments import ArgumentReader, check_labels, check_names
-from vmforge.template.blocks import BoundBlock, evaluate_body, expand, value_or_unknown
+from vmforge.template.blocks import BoundBlock, ExpressionPlace, evaluate_body, expand, value_or_unknown
 from vmforge.template.expressions.scope import Namespace, Scope
 from vmforge.template.expressions.values import Value, describe, entries, to_plain
 from vmforge.template.model import (
@@ -40,6 +40,8 @@ _PROVISIONER_ARGUMENTS: Final = (
     "timeout",
     "override",
     "continue_on_error",
+    "cache",
+    "cache_ttl",
 )
 _POST_PROCESSOR_ARGUMENTS: Final = ("name", "only", "except", "keep_input_artifact")
 
@@ -232,6 +234,8 @@ class BuildReader:
             reader.count("max_retries"),
             reader.duration("timeout"),
             bool(reader.flag("continue_on_error")),
+            reader.flag("cache"),
+            reader.duration("cache_ttl"),
         )
         return [provisioner]
 
@@ -276,10 +280,8 @@ class BuildReader:
                 summary = f"`override` needs an object by name of source, not {describe(value)}"
                 diagnostics.append(Diagnostic.error(summary, range=argument.expression.range))
             return body
-        chosen = by_source.get(runtime.source_name)
-        place = argument.expression.range
-        settings = {
-            name: Setting(name, to_plain(item), place, place)
-            for name, item in (entries(chosen) or {}).items()
-        }
-        return Body({**body.settings, **settings}, body.blocks, body.range)
+        chosen = entries(by_source.get(runtime.source_name)) or {}
+        whole = ExpressionPlace(argument.expression)
+        place = whole.inside(runtime.source_name) or whole
+        overrides = Body.at({name: to_plain(item) for name, item in chosen.items()}, place)
+        return Body({**body.settings, **overrides.settings}, body.blocks, body.range)

@@ -56,7 +56,7 @@ class _Expressions(Evaluator):
         self._scope = scope
 
     def evaluate(self, line: str) -> str:
-        expression, findings = parse_expression(SourceText(CONSOLE_INPUT, line))
+        expression, findings = parse_expression(SourceText(CONSOLE_INPUT, line, in_file=False))
         if expression is None:
             raise DiagnosticError(findings)
         try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +11,14 @@ from vmforge.diagnostics import Diagnostic, Severity, has_errors, raise_errors
 from vmforge.sdk.compatibility import PACKER_VERSION
 from vmforge.sdk.redaction import Redactor
 from vmforge.sdk.values import UNKNOWN
-from vmforge.sdk.values import Value as PlainValue
 from vmforge.template.arguments import ArgumentReader, check_labels, check_names
-from vmforge.template.blocks import BoundBlock, evaluate_body, expand
-from vmforge.template.builds import BuildReader, Sources, evaluated
+from vmforge.template.blocks import BoundBlock, expand
+from vmforge.template.builds import BuildReader, Sources
+from vmforge.template.data_blocks import DataBlocks, DataValues
 from vmforge.template.expressions.errors import EvaluationError
 from vmforge.template.expressions.evaluation import evaluate
 from vmforge.template.expressions.scope import Namespace, Scope
-from vmforge.template.expressions.values import Value, entries, from_plain
+from vmforge.template.expressions.values import Value, entries
 from vmforge.template.files import TemplateFiles, find_files, read_file
 from vmforge.template.functions import DEFAULT_FUNCTIONS, FUNCTIONS
 from vmforge.template.functions.context import FunctionContext
@@ -29,16 +27,12 @@ from vmforge.template.legacy_json.detection import is_legacy_json
 from vmforge.template.local_values import LocalValues
 from vmforge.template.model import (
     BuildBlock,
-    DataBlock,
-    Evaluated,
     RequiredPlugin,
     Template,
     VariableInputs,
 )
 from vmforge.template.variables import Variables
 from vmforge.template.versions import Version, parse_constraints, satisfies
-
-DataValues = Mapping[str, Mapping[str, Mapping[str, PlainValue]]]
 
 _BLOCKS: Final = (
     "build",
@@ -106,7 +100,6 @@ class _Loader:
         run_uuid: str,
     ) -> None:
         self._path, self._files, self._inputs = path, files, inputs
-        self._data_values = data_values
         self._run_uuid = run_uuid
         self._diagnostics: list[Diagnostic] = []
         self._context = FunctionContext(files.root, started, inputs.environment)
@@ -116,7 +109,7 @@ class _Loader:
         self._locals = LocalValues(constants, self._diagnostics)
         self._constants = constants
         self._sources = Sources({}, self._diagnostics)
-        self._data: list[DataBlock] = []
+        self._data = DataBlocks(data_values, self._diagnostics)
         self._required_version = ""
         self._required_plugins: list[RequiredPlugin] = []
 
@@ -145,7 +138,7 @@ class _Loader:
             local_values=local_values,
             builds=builds,
             sources=self._sources.public(),
-            data=tuple(self._data),
+            data=tuple(self._data.blocks),
             required_version=self._required_version,
             required_plugins=tuple(self._required_plugins),
             warnings=tuple(f for f in findings if f.severity is Severity.WARNING),
@@ -208,21 +201,9 @@ class _Loader:
         return scope
 
     def _read_data(self, bodies: list[Body], scope: Scope) -> None:
-        """The `data` blocks, and `data` in expressions: what was given, else unknown."""
-        table: dict[str, Value] = {}
-        for block in self._blocks(bodies, scope, "data"):
-            if not check_labels(block, ("TYPE", "NAME"), self._diagnostics):
-                continue
-            type_, name = block.labels
-            known = table.setdefault(type_, {})
-            assert isinstance(known, dict)
-            if name in known:
-                summary = f"data source `{type_}.{name}` is declared twice"
-                self._diagnostics.append(Diagnostic.error(summary, range=block.node.range))
-            given = self._data_values.get(type_, {}).get(name)
-            known[name] = UNKNOWN if given is None else from_plain(given)
-            self._data.append(DataBlock(type_, name, block.node.range, partial(_evaluate, block)))
-        self._names["data"] = table
+        """The `data` blocks, and `data` in expressions."""
+        self._names["data"] = self._data.table
+        self._data.read((block for body in bodies for block in _wanted(body, "data")), scope)
 
     def _read_builds(self, bodies: list[Body], scope: Scope) -> tuple[BuildBlock, ...]:
         for block in self._blocks(bodies, scope, "source"):
@@ -237,8 +218,7 @@ class _Loader:
         """The blocks of one type in all files, those that `dynamic` makes included."""
         found = []
         for body in bodies:
-            wanted = [b for b in body.blocks if b.type == type_ or _makes(b, type_)]
-            part = Body(body.source, body.start, body.end, {}, wanted)
+            part = Body(body.source, body.start, body.end, {}, _wanted(body, type_))
             found += list(expand(part, scope, self._diagnostics))
         return found
 
@@ -293,8 +273,6 @@ def _makes(block: Block, type_: str) -> bool:
     return block.type == "dynamic" and block.label_values == (type_,)
 
 
-def _evaluate(block: BoundBlock) -> Evaluated:
-    diagnostics: list[Diagnostic] = []
-    before = set(block.scope.context.secrets)
-    body = evaluate_body(block, diagnostics)
-    return evaluated(body, diagnostics, block.scope, before)
+def _wanted(body: Body, type_: str) -> list[Block]:
+    """The blocks of one type in a file, and the `dynamic` ones that make such."""
+    return [b for b in body.blocks if b.type == type_ or _makes(b, type_)]

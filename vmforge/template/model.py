@@ -117,7 +117,8 @@ class SourceUse:
 @dataclass(frozen=True, eq=False)
 class ProvisionerBlock:
     """A provisioner with what holds for all provisioners; the rest of its body comes from `evaluate`,
-    where `override` for the source at hand is merged in."""
+    where `override` for the source at hand is merged in. `cache` says whether a layer may stand in for
+    running it (None leaves that to the provisioner), `cache_ttl` for how long."""
 
     type: str
     name: str
@@ -129,6 +130,8 @@ class ProvisionerBlock:
     max_retries: int = 0
     timeout: Duration | None = None
     continue_on_error: bool = False
+    cache: bool | None = None
+    cache_ttl: Duration | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ def _read_json(path: Path, diagnostics: list[Diagnostic]) -> Iterator[tuple[str,
     diagnostics += found
     if source is None:
         return
-    tree, found = parse_json(source)
+    tree, found = parse_json(source, floats=False)
     diagnostics += found
     if tree is None:
         return
@@ -64,16 +64,20 @@ def _read_json(path: Path, diagnostics: list[Diagnostic]) -> Iterator[tuple[str,
         return
     for member in tree.members:
         if member.name.value != "//":
-            yield member.name.value, _literal(member.value), member.value.range
+            yield member.name.value, _literal(member.value, diagnostics), member.value.range
 
 
-def _literal(tree: JsonNode) -> Value:
+def _literal(tree: JsonNode, diagnostics: list[Diagnostic]) -> Value:
     from vmforge.template.json.syntax import JsonArray, JsonNumber, JsonObject
 
     if isinstance(tree, JsonArray):
-        return tuple(_literal(item) for item in tree.items)
+        return tuple(_literal(item, diagnostics) for item in tree.items)
     if isinstance(tree, JsonObject):
-        return {member.name.value: _literal(member.value) for member in tree.members}
-    if isinstance(tree, JsonNumber):
+        return {member.name.value: _literal(member.value, diagnostics) for member in tree.members}
+    if not isinstance(tree, JsonNumber):
+        return tree.value
+    try:
         return parse_number(tree.text)
-    return tree.value
+    except ValueError as error:
+        diagnostics.append(Diagnostic.error(str(error), range=tree.range))
+        return None

@@ -65,7 +65,7 @@ def at(line: int) -> SourceRange:
 
 
 def decoded(**values: Value) -> Decoded:
-    return decode(Body.of(values), [Everything], interpolator().render)
+    return decode(Body.of(values), [Everything], interpolator())
 
 
 def value_of(name: str, value: Value) -> Any:
@@ -109,6 +109,8 @@ def complaint(name: str, value: Value) -> str:
         ("colour", "green", Colour.GREEN),
         ("colour", "", Colour.RED),
         ("wait", "", Duration(0)),
+        ("wait", "{{ lower `` }}", Duration(0)),
+        ("colour", "{{ lower `` }}", Colour.RED),
         ("words", "one", ("one",)),
         ("words", ["a", 1, True], ("a", "1", "true")),
         ("lists", [["-m", 4], ["-x"]], (("-m", "4"), ("-x",))),
@@ -122,6 +124,14 @@ def complaint(name: str, value: Value) -> str:
 )
 def test_weak_types(name: str, value: Value, expected: object) -> None:
     assert value_of(name, value) == expected
+
+
+def test_late_options_have_the_values_of_variables() -> None:
+    engine = interpolator(variables={"shell": "{{ .Vars }} sh", "plain": "{{ .Vars }}"})
+    body = Body.of({"command": "{{ user `shell` }} {{ .Path }}", "text": "{{ user `plain` }}"})
+    everything = decode(body, [Everything], engine).get(Everything)
+    assert everything.command == "{{ .Vars }} sh {{ .Path }}"
+    assert everything.text == "{{ .Vars }}"
 
 
 @pytest.mark.parametrize("name", ["text", "count", "words", "path", "part", "table"])
@@ -169,7 +179,7 @@ def test_every_mistake_is_reported_with_its_place() -> None:
         (Block("partts", (), Body(), at(8)),),
         at(1),
     )
-    result = decode(body, [Everything, Needy], interpolator().render)
+    result = decode(body, [Everything, Needy], interpolator())
     found = {(d.severity, d.summary, str(d.range), d.hint) for d in result.diagnostics}
     assert found == {
         (Severity.ERROR, 'option `count`: expected a whole number, not "x"', "x.pkr.hcl:4:1", ""),
@@ -182,7 +192,7 @@ def test_every_mistake_is_reported_with_its_place() -> None:
 
 
 def test_one_body_for_several_configurations() -> None:
-    result = decode(Body.of({"must": "a", "text": "b"}), [Everything, Needy], interpolator().render)
+    result = decode(Body.of({"must": "a", "text": "b"}), [Everything, Needy], interpolator())
     assert result.diagnostics == []
     assert (result.get(Everything).text, result.get(Needy).must) == ("b", "a")
 
@@ -196,7 +206,7 @@ def block(type: str, **values: Value) -> Block:
 
 
 def of_blocks(*blocks: Block) -> Decoded:
-    return decode(Body({}, blocks, at(1)), [Everything], interpolator().render)
+    return decode(Body({}, blocks, at(1)), [Everything], interpolator())
 
 
 def test_blocks() -> None:
@@ -253,7 +263,7 @@ class Judged(Component[Everything]):
 
 def test_the_components_judgement_is_placed_and_spares_unknown_values() -> None:
     body = Body({"count": Setting("count", 3, at(2), at(3)), "text": Setting("text", UNKNOWN)}, (), at(1))
-    result = decode(body, [Everything], interpolator().render)
+    result = decode(body, [Everything], interpolator())
     found = check(Judged, result.get(Everything), body, result.unknown)
     assert [(d.severity, d.summary, str(d.range), d.hint) for d in found] == [
         (Severity.ERROR, "the count is odd", "x.pkr.hcl:2:1", "make it even"),

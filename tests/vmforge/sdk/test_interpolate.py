@@ -122,3 +122,26 @@ def test_go_layouts_with_another_time_zone() -> None:
     moment = STARTED.replace(tzinfo=INDIA)
     assert format_time(moment, "MST Z07:00 Z0700 -07:00:00 Z070000") == "IST +05:30 +0530 +05:30:00 +053000"
     assert format_time(STARTED.replace(hour=0), "3PM") == "12AM"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a{{ user `boot` }}/b", "ahttp://{{ .HTTPIP }}/b"),
+        ('{{user "boot"}}{{.Name}}', "http://{{ .HTTPIP }}{{.Name}}"),
+        ("{{ user `quoted` | upper }}", '{{ "a \\"b\\"\\n" | upper }}'),
+        ("a {{- user `boot` -}} b", 'a {{- "http://{{ .HTTPIP }}" -}} b'),
+        ("{{if eq (user `boot`) .Name}}", '{{if eq ("http://{{ .HTTPIP }}") .Name}}'),
+        ("{{`{{user `}} {{/* user `boot` */}}", "{{`{{user `}} {{/* user `boot` */}}"),
+        ("{{ .user }} {{ timestamp }} user `boot`", "{{ .user }} {{ timestamp }} user `boot`"),
+        ("{{ `boot` | user }}", "{{ `boot` | user }}"),
+    ],
+)
+def test_variables_are_filled_in_and_the_rest_waits(text: str, expected: str) -> None:
+    engine = interpolator(variables={"boot": "http://{{ .HTTPIP }}", "quoted": 'a "b"\n'})
+    assert engine.fill_in(text) == expected
+
+
+def test_a_variable_that_cannot_be_filled_in() -> None:
+    with pytest.raises(ValueError, match="there is no variable `boto`; did you mean `boot`"):
+        interpolator(variables={"boot": ""}).fill_in("{{user `boto`}} {{.HTTPIP}}")

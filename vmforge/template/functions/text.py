@@ -12,6 +12,7 @@ from vmforge.template.functions.formatting import format_text
 from vmforge.template.hcl.numbers import Number
 
 _TEXT = Parameter("text", STRING)
+_MOST_SPACES = 10_000
 
 
 def characters(text: str) -> list[str]:
@@ -89,6 +90,8 @@ def formatlist(format: str, *values: Value) -> Value:
 
 @function("The text with spaces before each line but the first.", Parameter("spaces", NUMBER), _TEXT)
 def indent(spaces: Number, text: str) -> str:
+    if spaces > _MOST_SPACES:
+        raise FunctionError(f"more than {_MOST_SPACES} spaces are too many", 0)
     return text.replace("\n", "\n" + " " * int(spaces))
 
 

@@ -21,7 +21,7 @@ class EmbeddedText(SourceText):
     __slots__ = ("_offsets", "_string")
 
     def __init__(self, string: JsonString) -> None:
-        super().__init__(string.source.path, string.value)
+        super().__init__(string.source.path, string.value, in_file=string.source.in_file)
         self._string = string
         self._offsets: list[int] | None = None
 
@@ -33,3 +33,6 @@ class EmbeddedText(SourceText):
             self._offsets = [*(character.start() for character in found), last]
         at = self._offsets[min(offset, len(self._offsets) - 1)]
         return self._string.source.position(at)
+
+    def line(self, position: SourcePosition) -> str:
+        return self._string.source.line(position)

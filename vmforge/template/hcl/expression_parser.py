@@ -127,8 +127,8 @@ class ExpressionParser(TokenReader):
         text = self.text_at(at)
         try:
             return parse_number(text)
-        except ValueError:
-            raise self.error(f"`{text}` is not a number", self.starts[at], self.ends[at]) from None
+        except ValueError as error:
+            raise self.error(str(error), self.starts[at], self.ends[at]) from None
 
     def _parse_template(self, at: int, kind: str) -> Expression:
         self.position = at + 1

@@ -8,7 +8,7 @@ argument, as objects can stand for blocks there, except `dynamic`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vmforge.diagnostics import Diagnostic
@@ -45,34 +45,30 @@ _COMMENT: Final = "//"
 
 @dataclass(frozen=True)
 class _Schema:
-    """What a body holds: the labels of its block, the blocks in it, and the arguments whose strings
-    are expressions of the native syntax, not templates."""
+    """What a body holds: the labels of its block, the blocks in it, the arguments whose strings are
+    expressions of the native syntax, not templates, and whether `dynamic` blocks can stand in it."""
 
     labels: int = 0
     blocks: Mapping[str, _Schema] = field(default_factory=dict)
     native: tuple[str, ...] = ()
+    dynamic: bool = False
 
 
-def _with_dynamic(labels: int, blocks: Mapping[str, _Schema]) -> _Schema:
-    """The schema of a body in which `dynamic` blocks can stand."""
-    makers = _Schema(1, {"content": _Schema()}, ("iterator",))
-    return _Schema(labels, {**blocks, "dynamic": makers})
-
-
-_COMPONENT: Final = _with_dynamic(1, {})
-_NAMED_COMPONENT: Final = _with_dynamic(2, {})
-_BUILD: Final = _with_dynamic(
+_COMPONENT: Final = _Schema(1, dynamic=True)
+_NAMED_COMPONENT: Final = _Schema(2, dynamic=True)
+_BUILD: Final = _Schema(
     0,
     {
         "error-cleanup-provisioner": _COMPONENT,
         "hcp_packer_registry": _Schema(),
         "post-processor": _COMPONENT,
-        "post-processors": _with_dynamic(0, {"post-processor": _COMPONENT}),
+        "post-processors": _Schema(0, {"post-processor": _COMPONENT}, dynamic=True),
         "provisioner": _COMPONENT,
         "source": _COMPONENT,
     },
+    dynamic=True,
 )
-_TEMPLATE: Final = _with_dynamic(
+_TEMPLATE: Final = _Schema(
     0,
     {
         "build": _BUILD,
@@ -86,12 +82,13 @@ _TEMPLATE: Final = _with_dynamic(
         "variable": _Schema(1, {"validation": _Schema()}, ("type",)),
         "variables": _Schema(),
     },
+    dynamic=True,
 )
 
 
 def parse_json_file(source: SourceText) -> tuple[Body, list[Diagnostic]]:
     """Parse a template in JSON. What could be understood comes with what was wrong."""
-    tree, diagnostics = parse_json(source, unique_keys=False)
+    tree, diagnostics = parse_json(source, unique_keys=False, floats=False)
     body = Body(source, 0, len(source.text), {}, [])
     if tree is not None:
         _Reader(diagnostics).fill(body, tree, _TEMPLATE)
@@ -111,7 +108,9 @@ class _Reader:
             if name == _COMMENT:
                 continue
             inner = schema.blocks.get(name)
-            if inner is None:
+            if name == "dynamic" and schema.dynamic:
+                body.blocks += self._dynamic(member, schema)
+            elif inner is None:
                 self._add_argument(body, member, native=name in schema.native)
             else:
                 body.blocks += self._blocks(member, member.value, inner, ())
@@ -166,6 +165,16 @@ class _Reader:
             self.fill(body, item, schema)
             place = labels[-1] if labels else header.name
             yield Block(place.source, place.start, place.end, header.name.value, labels, body)
+
+    def _dynamic(self, header: Member, schema: _Schema) -> Iterator[Block]:
+        """`dynamic` blocks, whose `content` is what the block that they make holds."""
+        for member in self._members(header.value):
+            name = member.name
+            if name.value != _COMMENT:
+                made = replace(schema.blocks.get(name.value, _COMPONENT), labels=0)
+                maker = _Schema(1, {"content": made}, ("iterator",))
+                label = Label(name.source, name.start, name.end, name.value)
+                yield from self._blocks(header, member.value, maker, (label,))
 
     def expression(self, tree: JsonNode) -> Expression:
         """A value as an expression; its strings are templates."""

@@ -9,13 +9,16 @@ from vmforge.diagnostics import SourcePosition, SourceRange
 
 class SourceText:
     """The text of one file. Nodes of the syntax tree hold offsets into it, and ask for a range only
-    when something is to be said about them: that keeps parsing fast."""
+    when something is to be said about them: that keeps parsing fast.
 
-    __slots__ = ("_starts", "path", "text")
+    A text that came from no file (`in_file=False`) gives its ranges the source line to show."""
 
-    def __init__(self, path: str, text: str) -> None:
+    __slots__ = ("_starts", "in_file", "path", "text")
+
+    def __init__(self, path: str, text: str, *, in_file: bool = True) -> None:
         self.path = path
         self.text = text
+        self.in_file = in_file
         self._starts: list[int] | None = None
 
     def position(self, offset: int) -> SourcePosition:
@@ -24,7 +27,15 @@ class SourceText:
         return SourcePosition(line, offset - starts[line - 1] + 1, offset)
 
     def range(self, start: int, end: int) -> SourceRange:
-        return SourceRange(self.path, self.position(start), self.position(end))
+        first = self.position(start)
+        return SourceRange(self.path, first, self.position(end), None if self.in_file else self.line(first))
+
+    def line(self, position: SourcePosition) -> str:
+        """The line of a position, without its end."""
+        start = position.offset - position.column + 1
+        end = self.text.find("\n", start)
+        line = self.text[start : end if end >= 0 else len(self.text)].removesuffix("\r")
+        return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def _line_starts(self) -> list[int]:
         if self._starts is None:

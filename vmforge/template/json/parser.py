@@ -41,13 +41,16 @@ _DEEPEST: Final = 200
 _MOST_DIGITS: Final = 4000
 
 
-def parse_json(source: SourceText, *, unique_keys: bool = True) -> tuple[JsonNode | None, list[Diagnostic]]:
+def parse_json(
+    source: SourceText, *, unique_keys: bool = True, floats: bool = True
+) -> tuple[JsonNode | None, list[Diagnostic]]:
     """The tree of a text and what is wrong with it; no tree when the syntax is broken. With
-    `unique_keys` a key that stands twice in an object is an error.
+    `unique_keys` a key that stands twice in an object is an error; with `floats` a number that fits into
+    no float of 64 bits is, as to Go's decoder.
 
     Bytes that are no UTF-8 are lone surrogates in the text (`errors="surrogateescape"`).
     """
-    parser = _Parser(source, unique_keys)
+    parser = _Parser(source, unique_keys, floats)
     try:
         tree = parser.document()
     except _SyntaxError as error:
@@ -62,9 +65,10 @@ class _SyntaxError(Exception):
 
 
 class _Parser:
-    def __init__(self, source: SourceText, unique_keys: bool) -> None:
+    def __init__(self, source: SourceText, unique_keys: bool, floats: bool) -> None:
         self.diagnostics: list[Diagnostic] = []
         self._unique_keys = unique_keys
+        self._floats = floats
         self._source = source
         self._text = source.text
         self._at = 1 if source.text.startswith("\ufeff") else 0
@@ -158,7 +162,7 @@ class _Parser:
             wrong = self._text[start:end]
             self._fail(start, end, f"`{wrong}` is not a number", f'write it as a string: `"{wrong}"`')
         text = match.group()
-        if len(text) > _MOST_DIGITS or math.isinf(float(text)):
+        if self._floats and (len(text) > _MOST_DIGITS or math.isinf(float(text))):
             self._fail(start, end, "this number is too large")
         self._at = end
         self._skip_space()

@@ -32,13 +32,14 @@ class JsonString(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JsonNumber(Node):
-    """`text` is the number as written, and fits into a float of 64 bits."""
+    """`text` is the number as written."""
 
     text: str
 
     @property
     def value(self) -> int | Decimal:
-        """As Go reads it, a float of 64 bits, except that whole numbers keep every digit."""
+        """As Go reads it, a float of 64 bits (into which it must fit), except that whole numbers keep
+        every digit."""
         if self.text.lstrip("-").isdigit():
             return int(self.text)
         number = Decimal(repr(float(self.text)))
@@ -73,6 +74,31 @@ class JsonObject(Node):
 
 
 JsonNode: TypeAlias = "JsonString | JsonNumber | JsonConstant | JsonArray | JsonObject"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPlace:
+    """The place of a value (`sdk.body.Place`) and of its parts."""
+
+    node: JsonNode
+    name: JsonString | None = None
+
+    @property
+    def range(self) -> SourceRange:
+        return self.node.range
+
+    @property
+    def name_range(self) -> SourceRange | None:
+        return self.name.range if self.name is not None else None
+
+    def inside(self, key: str | int) -> JsonPlace | None:
+        if isinstance(self.node, JsonArray) and isinstance(key, int) and key < len(self.node.items):
+            return JsonPlace(self.node.items[key])
+        if isinstance(self.node, JsonObject):
+            for member in reversed(self.node.members):
+                if member.name.value == key:
+                    return JsonPlace(member.value, member.name)
+        return None
 
 
 def plain(node: JsonNode) -> Value:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vmforge.diagnostics import Diagnostic, did_you_mean
+from vmforge.diagnostics import Diagnostic, SourceRange, did_you_mean
 from vmforge.sdk.body import Body
 from vmforge.template.json.syntax import JsonArray, JsonNode, JsonObject, JsonString, describe
 from vmforge.template.legacy_json.fields import Fields, Render
@@ -25,6 +25,8 @@ _PROVISIONER_MEMBERS: Final = (
     "pause_before",
     "max_retries",
     "timeout",
+    "cache",
+    "cache_ttl",
 )
 _POST_PROCESSOR_MEMBERS: Final = ("type", "name", "only", "except", "keep_input_artifact")
 
@@ -39,6 +41,12 @@ class Entry:
     @property
     def node(self) -> JsonObject:
         return self.fields.node
+
+    @property
+    def name(self) -> str:
+        """The name as it is written; the type where there is none."""
+        name = self.fields.find("name")
+        return name.value if isinstance(name, JsonString) and name.value else self.type
 
 
 def entries(items: Sequence[JsonNode], what: str, diagnostics: list[Diagnostic]) -> list[Entry]:
@@ -85,6 +93,13 @@ def _post_processor_entry(node: JsonNode, diagnostics: list[Diagnostic]) -> Entr
     return _entry(node, "post-processor", diagnostics)
 
 
+def same_name(entry: Entry, name: str, first: SourceRange) -> Diagnostic:
+    """The error that a builder has the name of another."""
+    place = entry.fields.find("name") or entry.fields.find("type") or entry.node
+    hint = f"the first is at {first}; give one of them another `name`"
+    return Diagnostic.error(f"there are two builders with the name `{name}`", range=place.range, hint=hint)
+
+
 @dataclass(frozen=True)
 class ComponentReader:
     """Turns entries into blocks. `render` replaces the `{{ }}` of what must be known at once."""
@@ -101,14 +116,14 @@ class ComponentReader:
             use = SourceUse(entry.type, name, name, entry.node.range, _Given(body), bare=True)
             first = uses.setdefault(name, use)
             if first is not use:
-                hint = f"the first is at {first.range}; give one of them another `name`"
-                place = fields.find("name") or fields.find("type") or entry.node
-                fields.error(place, f"there are two builders with the name `{name}`", hint)
+                finding = same_name(entry, name, first.range)
+                if finding not in self.diagnostics:  # names without `{{ }}` have been compared before
+                    self.diagnostics.append(finding)
         return tuple(uses.values())
 
     def provisioner(self, entry: Entry, builders: Sequence[str]) -> ProvisionerBlock:
         fields = self._fields(entry)
-        only, except_ = self._only_and_except(fields, builders)
+        only, except_ = self._only_and_except(fields, builders, or_one=True)
         return ProvisionerBlock(
             entry.type,
             "",
@@ -119,6 +134,8 @@ class ComponentReader:
             fields.duration("pause_before"),
             fields.count("max_retries"),
             fields.duration("timeout"),
+            cache=fields.flag("cache"),
+            cache_ttl=fields.duration("cache_ttl"),
         )
 
     def post_processor(self, entry: Entry, builders: Sequence[str]) -> PostProcessorBlock:
@@ -138,9 +155,10 @@ class ComponentReader:
         return Fields(entry.node, self.diagnostics, self.render)
 
     def _only_and_except(
-        self, fields: Fields, builders: Sequence[str]
+        self, fields: Fields, builders: Sequence[str], *, or_one: bool = False
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        names = {name: fields.texts(name) for name in ("only", "except")}
+        """The names of builders; with `or_one` a single name is a list of one."""
+        names = {name: fields.texts(name, or_one=or_one) for name in ("only", "except")}
         if names["only"] and names["except"]:
             summary = "`only` and `except` cannot stand together"
             fields.error(fields.find("except") or fields.node, summary, "keep one of them")

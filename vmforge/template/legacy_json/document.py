@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vmforge.diagnostics import Diagnostic, SourceRange, did_you_mean
+from vmforge.diagnostics import Diagnostic, did_you_mean
 from vmforge.errors import VmforgeError
 from vmforge.template.hcl.source import SourceText
 from vmforge.template.json.parser import parse_json
@@ -34,8 +34,9 @@ def read_json(path: Path) -> tuple[JsonNode | None, list[Diagnostic]]:
         raise VmforgeError(f"there is no file `{path}`", hint=hint) from None
     except OSError as error:
         raise VmforgeError(f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}") from None
-    name = "<standard input>" if path == STANDARD_INPUT else str(path)
-    return parse_json(SourceText(name, content.decode("utf-8", "surrogateescape")))
+    text = content.decode("utf-8", "surrogateescape")
+    in_file = path != STANDARD_INPUT
+    return parse_json(SourceText(str(path) if in_file else "<stdin>", text, in_file=in_file))
 
 
 def read_object(path: Path, what: str) -> tuple[JsonObject | None, list[Diagnostic]]:
@@ -48,8 +49,7 @@ def read_object(path: Path, what: str) -> tuple[JsonObject | None, list[Diagnost
 def _as_object(tree: JsonNode | None, what: str, diagnostics: list[Diagnostic]) -> JsonObject | None:
     if tree is None or isinstance(tree, JsonObject):
         return tree
-    start = tree.source.position(tree.start)
-    place = SourceRange(tree.source.path, start, tree.source.position(tree.start + 1))
+    place = tree.source.range(tree.start, tree.start + 1)
     summary = f"{what} in JSON is an object, not {describe(tree)}"
     diagnostics.append(Diagnostic.error(summary, range=place, hint="put it into `{ ... }`"))
     return None

@@ -17,6 +17,7 @@ from vmforge.template.json.syntax import (
     JsonNode,
     JsonNumber,
     JsonObject,
+    JsonPlace,
     JsonString,
     describe,
     is_null,
@@ -47,9 +48,10 @@ class Fields:
         node = self._of(name, JsonArray)
         return node.items if isinstance(node, JsonArray) else ()
 
-    def texts(self, name: str) -> list[JsonString]:
-        """A list of strings."""
-        items = self.array(name)
+    def texts(self, name: str, *, or_one: bool = False) -> list[JsonString]:
+        """A list of strings; with `or_one` a single one stands for a list of itself."""
+        node = self.find(name)
+        items = (node,) if or_one and isinstance(node, JsonString) else self.array(name)
         for item in items:
             if not isinstance(item, JsonString):
                 self.error(item, f"`{name}` is a list of strings; this is {describe(item)}")
@@ -107,7 +109,7 @@ class Fields:
     def body(self, without: Collection[str]) -> Body:
         """The other members as a component's options, not rendered yet."""
         settings = {
-            name: Setting(name, plain(m.value), m.value.range, m.name.range)
+            name: Setting.at(name, plain(m.value), JsonPlace(m.value, m.name))
             for m in self.node.members
             if (name := m.name.value.lower()) not in without
         }

@@ -16,8 +16,10 @@ from vmforge.sdk.redaction import Redactor
 from vmforge.template.json.syntax import JsonObject, JsonString, describe, strings
 from vmforge.template.legacy_json.components import (
     ComponentReader,
+    Entry,
     entries,
     post_processor_entries,
+    same_name,
 )
 from vmforge.template.legacy_json.detection import STANDARD_INPUT
 from vmforge.template.legacy_json.document import read_document
@@ -54,16 +56,21 @@ def load_legacy(path: Path, inputs: VariableInputs, *, started: datetime, tolera
 def parse_legacy(path: Path) -> list[Diagnostic]:
     """What is wrong with a template's syntax and shape. Raises `VmforgeError` for a path that is none."""
     root, diagnostics = read_document(path)
-    if root is not None:
-        _Outlined(root, diagnostics)
+    return diagnostics if root is None else diagnostics + check_outline(root)
+
+
+def check_outline(root: JsonObject) -> list[Diagnostic]:
+    """What is wrong with the shape of a template that has been read."""
+    diagnostics: list[Diagnostic] = []
+    Outlined(root, diagnostics)
     return diagnostics
 
 
-class _Outlined:
+class Outlined:
     """The parts of a template, before anything is rendered. Errors here are errors to `inspect` too."""
 
     def __init__(self, root: JsonObject, diagnostics: list[Diagnostic]) -> None:
-        fields = Fields(root, diagnostics)
+        fields = self._fields = Fields(root, diagnostics)
         _check_root(root, diagnostics)
         self.description = fields.text("description")
         self.minimum_version = fields.text("min_packer_version")
@@ -71,11 +78,16 @@ class _Outlined:
         variables = fields.object("variables")
         self.variables = declare(variables, diagnostics) if variables is not None else {}
         self.builders = entries(fields.array("builders"), "builder", diagnostics)
+        _check_builder_names(self.builders, diagnostics)
         self.provisioners = entries(fields.array("provisioners"), "provisioner", diagnostics)
         self.chains = post_processor_entries(fields.array("post-processors"), diagnostics)
         cleanup = fields.object("error-cleanup-provisioner")
         found = entries([cleanup] if cleanup is not None else [], "provisioner", diagnostics)
         self.cleanup = found[0] if found else None
+
+    def section(self, name: str) -> JsonObject | None:
+        """A section of the template that is an object."""
+        return self._fields.object(name)
 
     def public(self) -> LegacyOutline:
         return LegacyOutline(
@@ -99,7 +111,7 @@ class _Loader:
     ) -> None:
         self._path, self._document, self._diagnostics = path, root, diagnostics
         self._folder = Path() if path == STANDARD_INPUT else path.parent
-        self._outlined = _Outlined(root, diagnostics)
+        self._outlined = Outlined(root, diagnostics)
         self._unreadable = has_errors(diagnostics)
         self._tolerant = tolerant
         self._variables = UserVariables(
@@ -207,6 +219,16 @@ class _Loader:
             replace(f, summary=redact(f.summary), detail=redact(f.detail), hint=redact(f.hint))
             for f in sorted(self._diagnostics, key=place)
         ]
+
+
+def _check_builder_names(builders: Iterable[Entry], diagnostics: list[Diagnostic]) -> None:
+    """Report builders whose names are the same as they are written, which keeps Packer from reading
+    the template at all."""
+    known: dict[str, Entry] = {}
+    for entry in builders:
+        first = known.setdefault(entry.name, entry)
+        if first is not entry:
+            diagnostics.append(same_name(entry, entry.name, first.node.range))
 
 
 def _variables_in(text: str, functions: Collection[str]) -> frozenset[str]:

@@ -146,3 +146,63 @@ def test_mistakes(
     assert found.range is not None
     assert found.summary.startswith(summary)
     assert (found.range.start.line, found.range.start.column) == (line, column)
+
+
+def test_dynamic_blocks_hold_what_they_make(load_json: Callable[..., Template]) -> None:
+    template = load_json(
+        """{
+      "source": {"null": {"x": {}}},
+      "dynamic": {
+        "source": {"for_each": ["a"], "labels": ["null", "${source.value}"], "content": {}},
+        "build": [{"for_each": ["one", "two"], "content": {
+          "name": "${build.value}",
+          "sources": ["null.x", "null.a"],
+          "provisioner": {"shell": {"inline": ["${build.key}"]}},
+          "dynamic": [
+            {"provisioner": [
+              {"for_each": ["file"], "labels": ["${p.value}"], "iterator": "p", "content": {}},
+              {"for_each": [], "labels": ["shell"], "content": {}}
+            ]},
+            {"post-processors": {"for_each": ["a", "b"], "content": {
+              "post-processor": [{"manifest": {"output": "${post-processors.value}"}}],
+              "dynamic": {"post-processor": {
+                "for_each": ["checksum", "compress"], "labels": ["${post-processor.value}"], "content": {}
+              }}
+            }}}
+          ]
+        }}]
+      }
+    }"""
+    )
+    assert [build.name for build in template.builds] == ["one", "two"]
+    for build in template.builds:
+        assert [(use.type, use.label) for use in build.sources] == [("null", "x"), ("null", "a")]
+        assert [p.type for p in build.provisioners] == ["shell", "file"]
+        assert [[p.type for p in chain] for chain in build.chains] == [
+            ["manifest", "checksum", "compress"]
+        ] * 2
+
+
+def test_a_dynamic_block_has_one_label(load_json: Callable[..., Template]) -> None:
+    with pytest.raises(DiagnosticError, match="`dynamic` needs one `content` block"):
+        load_json(
+            '{"build": {"dynamic": {"provisioner": {"shell": {"for_each": [1], "content": {"inline": []}}}}}}'
+        )
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "25e4998", "1.5e-400", "1" * 5000])
+def test_numbers_have_512_bits(number: str, load_json: Callable[..., Template], tmp_path: Path) -> None:
+    file = tmp_path / "v.pkrvars.json"
+    file.write_text(f'{{"given": [{number}]}}')
+    template = load_json(f'{{"variable": {{"a": {{"default": {number}}}, "given": {{}}}}}}', files=(file,))
+    given = template.variables["given"].value
+    assert template.variables["a"].value == given[0]  # type: ignore[index]
+    assert given[0] != 0  # type: ignore[index]
+
+
+def test_a_number_beyond_all_measure_is_an_error(load_json: Callable[..., Template], tmp_path: Path) -> None:
+    file = tmp_path / "v.pkrvars.json"
+    file.write_text('{"given": 1e999999999999}')
+    with pytest.raises(DiagnosticError) as raised:
+        load_json('{"variable": {"given": {}}}', files=(file,))
+    assert str(raised.value) == "`1e999999999999` is too large or too small a number"

@@ -382,3 +382,23 @@ def test_no_mutated_template_is_a_traceback(load_json: Load) -> None:
             for provisioner in template.builds[0].provisioners:
                 provisioner.evaluate(RuntimeScope(source.name, source.type))
     assert loaded > 100
+
+
+TWO_OF_ONE_NAME = """{"builders": [
+  {"type": "null", "name": "x"},
+  {"type": "file", "name": "x"},
+  {"type": "x"},
+  {"type": "null", "name": "{{ user `v` }}"}
+], "variables": {"v": "x"}}"""
+
+
+def test_builders_of_one_name_keep_a_template_from_being_read(load_json: Callable[..., Template]) -> None:
+    """As Packer, which compares names as they are written, type for want of a name; those that only
+    come to the same are an error to whoever plans."""
+    for tolerant, lines in [(True, [3, 4]), (False, [3, 4, 5])]:
+        with pytest.raises(DiagnosticError) as raised:
+            load_json(TWO_OF_ONE_NAME, tolerant=tolerant)
+        found = [d for d in raised.value.diagnostics if "two builders with the name `x`" in d.summary]
+        assert [d.range.start.line for d in found if d.range is not None][: len(lines)] == lines
+    rendered = '{"builders": [{"type": "x"}, {"type": "{{ user `v` }}"}], "variables": {"v": "x"}}'
+    assert load_json(rendered, tolerant=True).outline is not None

@@ -113,6 +113,24 @@ def test_a_build_from_standard_input(tmp_path: Path) -> None:
     assert (tmp_path / "packer-manifest.json").is_file()
 
 
+def test_a_variable_holds_what_only_the_run_knows(tmp_path: Path) -> None:
+    text = """\
+{
+  "variables": {"shell": "{{ .Vars }} /bin/sh", "file": "{{ .Script }}"},
+  "builders": [{"type": "null", "communicator": "none"}],
+  "provisioners": [{
+    "type": "shell-local",
+    "execute_command": ["/bin/sh", "-c", "{{ user `shell` }} {{ user `file` }}"],
+    "environment_vars": ["GREETING=hello"],
+    "inline": ["echo it says $GREETING"]
+  }]
+}
+"""
+    done = run(tmp_path, "build", "-", text=text)
+    assert done.returncode == 0, done.stderr
+    assert "    null: it says hello" in done.stdout
+
+
 def test_the_flag_forces_the_language(tmp_path: Path) -> None:
     (tmp_path / "odd.pkr.hcl").write_text(TEMPLATE)
     (tmp_path / "template").write_text('variable "x" {\n}\n')
