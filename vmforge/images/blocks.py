@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from vmforge.errors import VmforgeError
+from vmforge.hypervisor.contents import BLOCK_SIZE as BLOCK_SIZE
+from vmforge.hypervisor.contents import ZERO_BLOCK
 
-BLOCK_SIZE = 1024 * 1024
-ZEROS = bytes(BLOCK_SIZE)
+# the same object in files and in disks, so that it is known at a glance
+ZEROS = ZERO_BLOCK
 
 
 def read_blocks(path: Path, on_block: Callable[[int], None] = lambda size: None) -> Iterator[bytes]:

@@ -19,7 +19,8 @@ class StagedFile:
     """Gives a file to write beside `path`, which takes its place when the `with` block ends well.
 
     Missing folders are made. A failure leaves the old file, or none. `writer` is the post-processor
-    that a full disk's error names. An OSError inside the block is taken for one of writing.
+    that a full disk's error names; empty outside of builds. An OSError inside the block is taken for one
+    of writing.
     """
 
     def __init__(self, path: Path, writer: str) -> None:
@@ -78,7 +79,8 @@ def write_failed(path: Path, writer: str, error: OSError) -> VmforgeError:
     if error.errno in _FULL:
         folder = next(folder for folder in path.absolute().parents if folder.is_dir())
         message = f"no space left in `{folder}`: {shutil.disk_usage(folder).free:,} bytes are free"
-        return HostError(message, hint=f"free some space there and run the post-processor `{writer}` again")
+        again = f"run the post-processor `{writer}` again" if writer else "try again"
+        return HostError(message, hint=f"free some space there and {again}")
     return HostError(f"`{path}` cannot be written: {error.strerror}")
 
 

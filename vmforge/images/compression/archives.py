@@ -1,15 +1,13 @@
-"""Archives of files, without times and owners, so that equal files make equal archives."""
+"""Tar archives of files, without times and owners, so that equal files make equal archives."""
 
 from __future__ import annotations
 
 import os
 import stat
 import tarfile
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from vmforge.images.blocks import read_blocks, unreadable
 
@@ -23,7 +21,7 @@ def tar_blocks(files: Sequence[Path], on_block: OnBlock) -> Iterator[bytes]:
     times = Counter(path.name for path in files)
     for path in files:
         info = tarfile.TarInfo(path.name if times[path.name] == 1 else member_path(path))
-        status = _status(path)
+        status = status_of(path)
         info.size, info.mode = status.st_size, stat.S_IMODE(status.st_mode)
         info.uname = info.gname = "root"
         header = info.tobuf(tarfile.GNU_FORMAT)
@@ -36,26 +34,13 @@ def tar_blocks(files: Sequence[Path], on_block: OnBlock) -> Iterator[bytes]:
     yield bytes(end - length + -end % tarfile.RECORDSIZE)
 
 
-def write_zip(file: BinaryIO, files: Sequence[Path], level: int, on_block: OnBlock) -> None:
-    """A zip archive. Members keep their paths, without what would lead out of a folder."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
-        for path in files:
-            status = _status(path)
-            info = zipfile.ZipInfo(member_path(path))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = status.st_mode << 16
-            info.file_size = status.st_size
-            with archive.open(info, "w") as member:
-                for block in read_blocks(path, on_block):
-                    member.write(block)
-
-
 def member_path(path: Path) -> str:
     """A path for use inside an archive: relative, and never upwards."""
     return "/".join(part for part in path.parts if part not in (path.anchor, ".."))
 
 
-def _status(path: Path) -> os.stat_result:
+def status_of(path: Path) -> os.stat_result:
+    """The file's status. Raises `VmforgeError` when it is not there."""
     try:
         return path.stat()
     except OSError as error:

@@ -1,8 +1,8 @@
-"""The compressions that Python brings along, block by block, for parallel.py.
+"""The compressions that work block by block, for parallel.py.
 
 Blocks are compressed independently of each other; what each file needs around them follows gzip's
-RFC 1952, BGZF's section of the SAM specification, and the rule of bzip2 and xz that files may be
-concatenated.
+RFC 1952, BGZF's section of the SAM specification, and the rule of bzip2, xz and lz4 that files may
+be concatenated.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ import bz2
 import functools
 import lzma
 import struct
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
-# zlib's interface, and its format, in less than half of its time
+# zlib's interface, and its format: ISA-L is the fastest where speed counts, zlib-ng takes less than half of
+# zlib's time where size counts
+from isal import isal_zlib
 from zlib_ng import zlib_ng as zlib
 
 from vmforge.images.blocks import BLOCK_SIZE, ZEROS
+from vmforge.images.compression.formats import Algorithm
+from vmforge.images.compression.program import run_program
 
 
 class Codec(Protocol):
@@ -37,36 +42,81 @@ class Codec(Protocol):
     def trailer(self) -> bytes: ...
 
 
-class Gzip:
-    """One gzip member. Every block ends at a byte's border, so that the next can simply follow; its
-    dictionary is the end of the one before, so that this costs no ratio."""
+class _Level(NamedTuple):
+    """Which library compresses, and its own level."""
+
+    library: Any
+    number: int
+
+
+_FAST = tuple(_Level(isal_zlib, number) for number in (1, 2, 3))
+_STORED = _Level(zlib, 0)
+
+
+class Deflate:
+    """One stream of DEFLATE (RFC 1951). Every block ends at a byte's border, so that the next can simply
+    follow; its dictionary is the end of the one before, so that this costs no ratio. Counts `size` and
+    `crc` of what was compressed."""
 
     block_size = BLOCK_SIZE
     _DICTIONARY = 32 * 1024
+    _LEVELS: Sequence[_Level] = (*_FAST, *(_Level(zlib, number) for number in range(4, 10)))
 
     def __init__(self, level: int) -> None:
-        self._level = level
-        self._crc, self._size = 0, 0
+        self._level = self._LEVELS[level - 1]
+        self.crc, self.size = 0, 0
+
+    def header(self) -> bytes:
+        return b""
+
+    def observe(self, block: bytes) -> None:
+        self.crc = _zeros_crc(self.crc) if block is ZEROS else zlib.crc32(block, self.crc)
+        self.size += len(block)
+
+    def compress(self, block: bytes, before: bytes) -> bytes:
+        library, level = self._level if is_worthwhile(block) else _STORED
+        dictionary = before[-self._DICTIONARY :] if level else b""
+        deflate = library.compressobj(
+            level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, dictionary or None
+        )
+        return bytes(deflate.compress(block) + deflate.flush(zlib.Z_SYNC_FLUSH))
+
+    def trailer(self) -> bytes:
+        return zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS).flush(zlib.Z_FINISH)
+
+
+class Gzip(Deflate):
+    """One gzip member around one stream."""
+
+    # The fastest that make files no larger than Packer (pgzip) does at the same level, measured on disks of
+    # programs.
+    _LEVELS = (*_FAST, *(_Level(zlib, number) for number in (3, 4, 4, 6, 7, 9)))
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._asked = level
 
     def header(self) -> bytes:
         # neither name nor time, so that equal contents make equal files; 255: unknown system
-        return struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, 0, {9: 2, 1: 4}.get(self._level, 0), 255)
-
-    def observe(self, block: bytes) -> None:
-        self._crc = _zeros_crc(self._crc) if block is ZEROS else zlib.crc32(block, self._crc)
-        self._size += len(block)
-
-    def compress(self, block: bytes, before: bytes) -> bytes:
-        dictionary = before[-self._DICTIONARY :]
-        if dictionary:
-            deflate = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zdict=dictionary)
-        else:
-            deflate = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
-        return deflate.compress(block) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        return struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, 0, {9: 2, 1: 4}.get(self._asked, 0), 255)
 
     def trailer(self) -> bytes:
-        last = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS).flush(zlib.Z_FINISH)
-        return last + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
+        return super().trailer() + struct.pack("<II", self.crc, self.size & 0xFFFFFFFF)
+
+
+_SAMPLE, _SAMPLES, _HOPELESS = 4096, 4, 0.99
+
+
+def is_worthwhile(block: bytes) -> bool:
+    """False where samples say that a block cannot be made smaller: then it is stored.
+
+    zlib spends as much time on noise (compressed or encrypted data in a disk) as on anything else.
+    """
+    if len(block) < _SAMPLE * _SAMPLES:
+        return True
+    step = (len(block) - _SAMPLE) // (_SAMPLES - 1)
+    sample = b"".join(block[start : start + _SAMPLE] for start in range(0, step * _SAMPLES, step))
+    return len(isal_zlib.compress(sample, 1)) < _HOPELESS * len(sample)
 
 
 @functools.cache
@@ -102,14 +152,14 @@ class Bgzf:
         return None
 
     def compress(self, block: bytes, before: bytes) -> bytes:
-        starts = range(0, len(block), self._MEMBER)
-        return b"".join(self._member(block[start : start + self._MEMBER]) for start in starts)
+        level, starts = self._level if is_worthwhile(block) else 0, range(0, len(block), self._MEMBER)
+        return b"".join(self._member(block[start : start + self._MEMBER], level) for start in starts)
 
     def trailer(self) -> bytes:
-        return self._member(b"")
+        return self._member(b"", self._level)
 
-    def _member(self, data: bytes) -> bytes:
-        deflate = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
+    def _member(self, data: bytes, level: int) -> bytes:
+        deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
         body = deflate.compress(data) + deflate.flush()
         length = self._HEADER.size + len(body) + 8
         header = self._HEADER.pack(0x1F, 0x8B, 8, 4, 0, 0, 255, 6, ord("B"), ord("C"), 2, length - 1)
@@ -132,6 +182,27 @@ class Bzip2:
 
     def compress(self, block: bytes, before: bytes) -> bytes:
         return bz2.compress(block, self._level)
+
+    def trailer(self) -> bytes:
+        return b""
+
+
+class Lz4:
+    """Concatenated LZ4 frames, each made by the program, which uses one processor."""
+
+    block_size = 16 * BLOCK_SIZE
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+
+    def header(self) -> bytes:
+        return b""
+
+    def observe(self, block: bytes) -> None:
+        return None
+
+    def compress(self, block: bytes, before: bytes) -> bytes:
+        return run_program(Algorithm.LZ4, self._level, block)
 
     def trailer(self) -> bytes:
         return b""

@@ -30,6 +30,32 @@ def install_hint(program: str) -> str:
     return f"install it (`apt install {program}`), or choose a format that needs no program, `gz` or `xz`"
 
 
+def run_program(algorithm: Algorithm, level: int, data: bytes) -> bytes:
+    """`data` compressed by the program. Raises `HostError` when it is not there or fails."""
+    name, *arguments = _ARGUMENTS[algorithm]
+    try:
+        result = subprocess.run(
+            [name, *arguments, f"-{level}"],
+            input=data,
+            capture_output=True,
+            check=False,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise _missing(name) from error
+    if result.returncode != 0:
+        raise _failed(name, result.returncode, result.stderr.decode(errors="replace").strip())
+    return result.stdout
+
+
+def _missing(program: str) -> HostError:
+    return HostError(f"the program `{program}` is not installed", hint=install_hint(program))
+
+
+def _failed(program: str, status: int, words: str) -> HostError:
+    return HostError(f"`{program}` failed with status {status}: {words}")
+
+
 class ProgramCompressor:
     """Writes what it is given to `file` through the compressing program."""
 
@@ -49,8 +75,7 @@ class ProgramCompressor:
                 start_new_session=True,
             )
         except FileNotFoundError as error:
-            name = self._command[0]
-            raise HostError(f"the program `{name}` is not installed", hint=install_hint(name)) from error
+            raise _missing(self._command[0]) from error
         return self
 
     def __exit__(
@@ -69,4 +94,4 @@ class ProgramCompressor:
     def _failure(self, words: str) -> Exception:
         if os.strerror(errno.ENOSPC) in words:
             return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return HostError(f"`{self._command[0]}` failed with status {self._process.returncode}: {words}")
+        return _failed(self._command[0], self._process.returncode, words)

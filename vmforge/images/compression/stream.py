@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
-from vmforge.images.compression.codecs import Bgzf, Bzip2, Codec, Gzip, Xz
+from vmforge.images.compression.codecs import Bgzf, Bzip2, Codec, Gzip, Lz4, Xz
 from vmforge.images.compression.formats import Algorithm
 from vmforge.images.compression.parallel import ParallelCompressor
 from vmforge.images.compression.program import ProgramCompressor
@@ -16,6 +16,7 @@ _CODECS: dict[Algorithm, Callable[[int], Codec]] = {
     Algorithm.BGZF: Bgzf,
     Algorithm.BZIP2: Bzip2,
     Algorithm.XZ: Xz,
+    Algorithm.LZ4: Lz4,
 }
 
 
