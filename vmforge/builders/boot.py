@@ -28,7 +28,9 @@ class BootOptions(Config):
         (), late=True, help="The same in steps: a list of [command, description]."
     )
     boot_wait: Duration = option(
-        Duration(10), help="How long to wait after the start before typing; negative means not at all."
+        Duration(10),
+        help="How long to wait after the start before typing; negative means not at all.",
+        affects_image=False,
     )
     boot_key_interval: Duration | None = option(
         None,

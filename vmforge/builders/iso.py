@@ -82,8 +82,9 @@ def check_iso(options: IsoOptions) -> Iterable[Problem]:
         yield Problem(str(error), "iso_checksum")
 
 
-def retrieve_iso(options: IsoOptions, context: BuildContext) -> RetrievedIso:
-    """The ISO, verified, from the cache or from where it is. Raises `DownloadError`."""
+def retrieve_iso(options: IsoOptions, context: BuildContext, *, fetch: bool = True) -> RetrievedIso:
+    """The ISO, verified, from the cache or from where it is; without `fetch` only if it is on this machine.
+    Raises `DownloadError`."""
     from vmforge.cache import Store, default_root
     from vmforge.media.iso_source import retrieve
 
@@ -96,5 +97,6 @@ def retrieve_iso(options: IsoOptions, context: BuildContext) -> RetrievedIso:
         base_dir=Path.cwd(),
         target_path=options.iso_target_path,
         extension=options.iso_target_extension,
-        again=options.iso_skip_cache,
+        again=options.iso_skip_cache and fetch,
+        fetch=fetch,
     )

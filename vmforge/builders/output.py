@@ -15,6 +15,14 @@ from vmforge.errors import HostError
 _MARKER = ".vmforge-building"
 
 
+def finished_files(folder: Path) -> tuple[Path, ...]:
+    """The files of a finished build's folder, sorted; none when there is no such folder, or a build fills it,
+    or was killed while it did."""
+    if not folder.is_dir() or (folder / _MARKER).exists():
+        return ()
+    return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
+
+
 @dataclass
 class OutputDirectory:
     """A resource of a build. Templates name files in it while the build runs (`-drive

@@ -18,7 +18,9 @@ class ShutdownOptions(Config):
     """Options of the guest's end."""
 
     shutdown_command: str = option(
-        "", help="The command that powers the guest off; without one its power button is pressed (ACPI)."
+        "",
+        help="The command that powers the guest off; without one its power button is pressed (ACPI).",
+        affects_image=False,  # no layer is made after it
     )
     shutdown_timeout: Duration = option(
         Duration(300), help="How long the guest may take to power off.", affects_image=False

@@ -34,11 +34,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_record(path: Path, record: Mapping[str, object]) -> None:
-    """Replace a small JSON file in one step. A record may be lost in a crash, never half written."""
+    """Replace a small JSON file, which only its owner may read, in one step. A record may be lost in a crash of
+    the machine, never half written."""
     staged = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     with space_checked(path.parent):
         try:
-            staged.write_text(json.dumps(record, sort_keys=True), encoding="utf-8")
+            descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(record, file, sort_keys=True)
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)

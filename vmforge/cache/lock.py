@@ -36,6 +36,21 @@ class KeyLock:
         self._on_wait = on_wait
         self._descriptor = -1
 
+    def acquire_now(self) -> bool:
+        """Take the lock if it is free; it is then released as after `with`, or by `release`."""
+        return self._try_once()
+
+    def release(self) -> None:
+        """Let go of the lock; harmless when it is not held."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def delete(self) -> None:
+        """Let go of a lock that is held, and of its file too: it is not expected to be needed again."""
+        self._path.unlink(missing_ok=True)
+        self.release()
+
     def __enter__(self) -> KeyLock:
         told = False
         while not self._try_once():
@@ -48,15 +63,14 @@ class KeyLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self.release()
 
     def _try_once(self) -> bool:
         with space_checked(self._path.parent):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not self._is_current(descriptor):
+            if not is_current(descriptor, self._path):
                 raise BlockingIOError
             _sign(descriptor)
         except BlockingIOError:
@@ -68,18 +82,20 @@ class KeyLock:
         self._descriptor = descriptor
         return True
 
-    def _is_current(self, descriptor: int) -> bool:
-        """Whether the locked file is still the one at the path: somebody may have deleted the cache."""
-        try:
-            return os.path.samestat(os.fstat(descriptor), self._path.stat())
-        except FileNotFoundError:
-            return False
-
     def _holder(self) -> str:
         try:
             return self._path.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError):
             return ""
+
+
+def is_current(descriptor: int, path: Path) -> bool:
+    """Whether the locked file is still the one at the path: its last holder, or somebody who cleaned up, may
+    have deleted it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sign(descriptor: int) -> None:

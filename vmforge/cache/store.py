@@ -26,6 +26,7 @@ from vmforge.cache.durable import (
 )
 from vmforge.cache.lock import Cancellable, KeyLock
 from vmforge.errors import HostError
+from vmforge.sdk.cancellation import Cancellation
 
 _FOLDERS: Final = ("objects", "uses", "index", "digests", "locks")
 
@@ -137,11 +138,24 @@ class Store:
             return None
         return {name: str(value) for name, value in record.items() if name != "key"}
 
+    def unbind(self, key: str, record: Mapping[str, str]) -> None:
+        """Forget what a key leads to, if that is `record` and nobody is about to note something new."""
+        lock = self.lock(key, Cancellation())
+        if self.bound(key) == record and lock.acquire_now():
+            if self.bound(key) == record:
+                self._index(key).unlink(missing_ok=True)
+            lock.delete()
+
     def discard(self, path: Path) -> None:
         """Delete an object and what is known about it. Who has it open keeps it."""
         path.unlink(missing_ok=True)
         self._use_record(path).unlink(missing_ok=True)
         self.digests.forget(path)
+
+    def is_whole(self, item: StoredObject) -> bool:
+        """Whether an object is what its name says, read again in full. OSError comes through."""
+        self.digests.forget(item.path)
+        return self.digests.digests(item.path, ["sha256"])["sha256"] == item.digest
 
     def objects(self) -> list[StoredObject]:
         """Every object, the longest unused first. Files that are still being written do not count."""

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vmforge.cli.layer_options import (
+    Explain,
+    FromLayer,
+    LayersFlag,
+    NoCache,
+    Resume,
+    Until,
+    explain_builds,
+    wishes,
+)
+from vmforge.cli.running import TemplateRequest, plan_builds, run_all, running, status_of
 from vmforge.cli.template_options import (
     ConfigType,
     Except,
@@ -23,20 +31,13 @@ from vmforge.cli.template_options import (
     Var,
     VarFile,
     WarnUndeclared,
-    load_template,
-    selection,
-    settle,
 )
 from vmforge.cli.terminal import Terminal
-from vmforge.errors import Interrupted, UsageError
+from vmforge.errors import UsageError
 
 if TYPE_CHECKING:
     from vmforge.pipeline.build import BuildResult
     from vmforge.pipeline.failure import OnError
-    from vmforge.pipeline.overrides import Override
-    from vmforge.pipeline.plan import Plan
-    from vmforge.pipeline.run import Run
-    from vmforge.template import DataValues, Template
 
 NAME = "build"
 
@@ -75,6 +76,12 @@ def command(
     timings: Annotated[
         Path | None, typer.Option("--timings", metavar="FILE", help="Write the seconds of each step as JSON.")
     ] = None,
+    layers: LayersFlag = "",
+    no_cache: NoCache = False,
+    from_layer: FromLayer = "",
+    until: Until = "",
+    resume: Resume = False,
+    explain: Explain = False,
     config_type: ConfigType = "",
     ignored_prerelease: IgnorePrerelease = False,
     ignored_sequential: SequentialEvaluation = False,
@@ -83,81 +90,24 @@ def command(
     ] = False,
 ) -> None:
     """Build the images of a template."""
-    from vmforge.pipeline.data_sources import read_data_sources
-    from vmforge.pipeline.run import Run, Scratch
-    from vmforge.sdk.cancellation import Cancellation
-    from vmforge.sdk.folders import state_dir
-    from vmforge.sdk.registry import Registry
-
     shown: Terminal = context.obj
     shown.timestamps = timestamp_ui
     shown.colour &= color
     policy = _on_error(on_error)
-    started, run_uuid = datetime.now(UTC), str(uuid.uuid4())
-
-    def load(data_values: DataValues) -> Template:
-        return load_template(
-            template,
-            var,
-            var_file,
-            started=started,
-            warn_undeclared=warn_on_undeclared_var,
-            run_uuid=run_uuid,
-            config_type=config_type,
-            data_values=data_values,
-        )
-
-    loaded = read_data_sources(load, Registry(), started)
-    shown.redactor.add(loaded.secrets)
-    plan = _plan(shown, loaded, started, only, except_, _overrides(set_))
-    state = state_dir(os.environ)
-    scratch = Scratch(state, run_uuid)
-    with scratch as folder:
-        run = Run(
-            uuid=run_uuid,
-            template_dir=loaded.root,
-            scratch=folder,
-            state_dir=state,
-            ui_for=shown.ui,
-            cancellation=Cancellation(),
-            redactor=shown.redactor,
-            on_error=policy,
-            force=force,
-            debug=debug,
-            parallel=parallel_builds,
-        )
-        results = _run(shown, plan, run)
-        if any(result.kept for result in results):
-            scratch.keep()
+    wanted = wishes(layers, no_cache, from_layer, until, resume)
+    request = TemplateRequest(
+        template, var, var_file, only, except_, set_, config_type, warn_on_undeclared_var
+    )
+    planned = plan_builds(shown, request)
+    flags = {"on_error": policy, "force": force, "debug": debug, "parallel": parallel_builds}
+    with running(shown, planned, layers=wanted, **flags) as run:
+        if explain:
+            explain_builds(shown, planned.plan.builds, run)
+            return
+        results = run_all(shown, planned.plan, run)
     if timings is not None:
         _write_timings(timings, results)
-    raise typer.Exit(_status(results))
-
-
-def _plan(
-    shown: Terminal,
-    loaded: Template,
-    started: datetime,
-    only: Sequence[str],
-    except_: Sequence[str],
-    overrides: Sequence[Override],
-) -> Plan:
-    from vmforge.pipeline.plan import Planner
-    from vmforge.sdk.registry import Registry
-
-    planner = Planner(loaded, Registry(), started, selection(only, except_), overrides)
-    plan = planner.plan()
-    settle(shown, [*loaded.warnings, *planner.diagnostics])
-    return plan
-
-
-def _overrides(texts: Sequence[str]) -> list[Override]:
-    from vmforge.pipeline.overrides import Override
-
-    overrides = [Override.parse(text) for text in texts]
-    if accelerator := os.environ.get("VMFORGE_ACCELERATOR"):
-        overrides.insert(0, Override("accelerator", accelerator, soft=True))
-    return overrides
+    raise typer.Exit(status_of(results))
 
 
 def _on_error(text: str) -> OnError:
@@ -169,20 +119,6 @@ def _on_error(text: str) -> OnError:
     return OnError(text)
 
 
-def _run(shown: Terminal, plan: Plan, run: Run) -> list[BuildResult]:
-    from vmforge.cli import results
-    from vmforge.cli.signals import Signals
-    from vmforge.pipeline.runner import run_builds
-
-    def announce() -> None:
-        shown.print("==> interrupted: cleaning up; this may take a moment")
-
-    with Signals(run.cancellation, announce):
-        ended = run_builds(plan.builds, run, lambda result: results.show_end(shown, result))
-    results.show_summary(shown, ended)
-    return ended
-
-
 def _write_timings(path: Path, results: Sequence[BuildResult]) -> None:
     rows = [
         {"build": result.name, "title": step.title, "seconds": round(step.seconds, 3)}
@@ -190,10 +126,3 @@ def _write_timings(path: Path, results: Sequence[BuildResult]) -> None:
         for step in result.times
     ]
     path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-
-
-def _status(results: Sequence[BuildResult]) -> int:
-    errors = [result.error for result in results if result.error is not None]
-    if any(isinstance(error, Interrupted) for error in errors):
-        return Interrupted.exit_status
-    return max((error.exit_status for error in errors), default=0)

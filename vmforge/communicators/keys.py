@@ -79,6 +79,14 @@ def read_private(path: Path) -> PrivateKey:
     return key
 
 
+def parse_private(data: bytes) -> PrivateKey:
+    """A private key's text, as `KeyPair` has it. Raises ValueError for one that is none."""
+    key = _parse_private(data)
+    if not isinstance(key, PrivateKey):
+        raise ValueError("not a private key of a kind that is made here")
+    return key
+
+
 def kind_of(key: PrivateKey) -> KeyType:
     if isinstance(key, rsa.RSAPrivateKey):
         return KeyType.RSA

@@ -66,7 +66,7 @@ class Hypervisor:
     def acceleration(self, arch: str = "", emulator: str = "") -> Acceleration:
         """Whether guests of an architecture (this host's by default) run with KVM. Probed."""
         arch = arch or platform.machine()
-        path = emulator if self.is_remote else self._emulator(emulator, arch)
+        path = emulator if self.is_remote else self.emulator(emulator, arch)
 
         def offers_kvm() -> bool:
             with self._driver.attended():
@@ -84,7 +84,7 @@ class Hypervisor:
         the latest."""
         self._cancellation.check()
         if not self.is_remote:
-            spec = replace(spec, emulator=self._emulator(spec.emulator, spec.arch))
+            spec = replace(spec, emulator=self.emulator(spec.emulator, spec.arch))
         if self._is_system_daemon:
             # its own user could read neither the template's files nor the cache
             spec = replace(spec, owner=Owner(os.getuid(), os.getgid()))
@@ -114,7 +114,8 @@ class Hypervisor:
         finally:
             close_driver(self._driver)
 
-    def _emulator(self, name: str, arch: str) -> str:
+    def emulator(self, name: str, arch: str) -> str:
+        """The path of an emulator on this host. Raises `HostError` when it is not installed."""
         wanted = name or f"qemu-system-{arch}"
         found = shutil.which(wanted)
         if found is None:

@@ -64,16 +64,19 @@ def create(
     *,
     backing: Path | None = None,
     backing_format: str = "qcow2",
+    movable: bool = False,
     extra: Sequence[str] = (),
     cancellation: Cancellation,
 ) -> None:
-    """Create an empty image, or a layer over `backing`, whose size it takes when `size` is None.
+    """Create an empty image, or a layer over `backing`, whose size it takes when `size` is None. With
+    `movable` it finds `backing` by the way from its own folder, so that both can be moved together.
 
     Raises `HostError` without qemu-img or without space, `CommandFailed` with qemu-img's words.
     """
     arguments = ["create", "-q", "-f", format, *extra]
     if backing is not None:
-        arguments += ["-b", _name(backing), "-F", backing_format]
+        name = os.path.relpath(backing, path.parent) if movable else _name(backing)
+        arguments += ["-b", name, "-F", backing_format]
     arguments.append(_name(path))
     if size is not None:
         arguments.append(str(size.bytes))
@@ -92,6 +95,15 @@ def info(path: Path, cancellation: Cancellation) -> DiskInfo:
         Path(backing) if backing else None,
         found.get("backing-filename-format", ""),
     )
+
+
+def data_size(path: Path, cancellation: Cancellation) -> Size:
+    """How much data an image and all below it hold for the guest: what a copy has to take along.
+
+    While a machine uses the image, this is what it had flushed.
+    """
+    extents = json.loads(_run(["map", "--force-share", "--output=json", _name(path)], cancellation))
+    return Size(sum(extent["length"] for extent in extents if extent["data"] and not extent["zero"]))
 
 
 def resize(

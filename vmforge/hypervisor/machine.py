@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from xml.etree import ElementTree as ET
 
 from vmforge.errors import HostError, MachineError, VmforgeError
@@ -45,10 +45,10 @@ _BAD_STATUS = ("internal-error", "io-error", "guest-panicked", "watchdog")
 
 @dataclass(frozen=True, slots=True)
 class SavedMemory:
-    """What a machine's memory was, in a file that `checkpoint` wrote; `scratch` is where there is room for
-    a copy of it, which is gone again once the machine runs."""
+    """What a machine's memory was: `open` gives the contents of the file that `checkpoint` wrote; `scratch`
+    is where there is room for a copy of it, which is gone again once the machine runs."""
 
-    file: Path
+    open: Callable[[], BinaryIO]
     scratch: Path
 
 
@@ -267,7 +267,7 @@ class VirtualMachine:
         path = self._driver.log_path(self.name)
         self._log_start = path.stat().st_size if path and path.exists() else 0
         if saved is not None:
-            self._domain = self._starter.restore(self.spec, saved.file, saved.scratch)
+            self._domain = self._starter.restore(self.spec, saved.open, saved.scratch)
         else:
             self._domain = self._starter.start(self.spec, again=self._domain is not None)
         monitor = self._monitor(self._domain)

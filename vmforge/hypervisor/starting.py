@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vmforge.errors import HostError
 from vmforge.hypervisor import faults, owners
@@ -42,13 +42,13 @@ class Starter:
         """
         return self._on_a_free_port(spec, lambda xml: self._boot(xml, again))
 
-    def restore(self, spec: DomainSpec, memory: Path, scratch: Path) -> Any:
-        """Let a saved machine go on as a clone that is `spec`. `memory` is a file of libvirt's, which stays
-        as it is; `scratch` is where the clone's is written, and deleted. Raises as `start` does."""
+    def restore(self, spec: DomainSpec, memory: Callable[[], BinaryIO], scratch: Path) -> Any:
+        """Let a saved machine go on as a clone that is `spec`. `memory` opens a file of libvirt's; `scratch`
+        is where the clone's is written, and deleted. Raises as `start` does."""
 
         def launch(xml: str) -> Any:
             self.forget_events()
-            with memory.open("rb") as saved, scratch.open("wb") as clone:
+            with memory() as saved, scratch.open("wb") as clone:
                 clone.write(clone_header(read_header(saved), xml).write())
                 shutil.copyfileobj(saved, clone, _CHUNK)
             return self.driver.restore(scratch, spec.name)

@@ -39,6 +39,7 @@ def retrieve(
     target_path: Path | None = None,
     extension: str = "iso",
     again: bool = False,
+    fetch: bool = True,
     patience: Patience | None = None,
 ) -> RetrievedIso:
     """The first of `urls` that can be had and is what `checksum` says.
@@ -46,7 +47,8 @@ def retrieve(
     A file on this machine is used where it is. Others are fetched once into the store (or to
     `target_path`), also when several processes ask. Relative paths count from `base_dir`. With the
     checksum `none` a fetched file is used again as long as its server names the same version. With
-    `again` everything is fetched, whatever was fetched before.
+    `again` everything is fetched, whatever was fetched before; without `fetch` what is not here already is
+    an error.
     Raises DownloadError, HostError, Interrupted.
     """
     sources = [parse_location(url, base_dir) for url in urls]
@@ -60,7 +62,7 @@ def retrieve(
         shelf = CacheShelf(store, key, stated, extension)
     else:
         shelf = TargetShelf(store, key, stated, base_dir / target_path)
-    return _Retrieval(sources, stated, store, shelf, fetcher, ui, cancellation, again).run()
+    return _Retrieval(sources, stated, store, shelf, fetcher, ui, cancellation, again, fetch).run()
 
 
 def resolve_checksum(
@@ -115,6 +117,7 @@ class _Retrieval:
         ui: Ui,
         cancellation: Cancellation,
         again: bool,
+        fetch: bool,
     ) -> None:
         self._sources = sources
         self._stated = stated
@@ -124,6 +127,7 @@ class _Retrieval:
         self._ui = ui
         self._cancellation = cancellation
         self._again = again
+        self._may_fetch = fetch
 
     def run(self) -> RetrievedIso:
         failures: list[str] = []
@@ -164,6 +168,8 @@ class _Retrieval:
             if kept is not None:
                 self._ui.message(f"already fetched: {kept.path}")
                 return RetrievedIso(kept.path, kept.digest, from_cache=True)
+            if not self._may_fetch:
+                raise _Unusable(f"`{source}` has not been fetched yet")
             return self._fetch(source)
 
     def _find(self, source: Remote) -> Kept | None:

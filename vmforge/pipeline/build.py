@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from vmforge.errors import Interrupted, VmforgeError
 from vmforge.pipeline.failure import Aborted, OnError, around_steps
+from vmforge.pipeline.layers.build_layers import Enough
+from vmforge.pipeline.layers.explain import Verdict
+from vmforge.pipeline.layers.opening import layers_of
 from vmforge.pipeline.plan import PlannedBuild
 from vmforge.pipeline.post_processing import Outcome, PostProcessing
 from vmforge.pipeline.provisioning import Provisioning
@@ -38,6 +41,12 @@ def run_build(planned: PlannedBuild, run: Run) -> BuildResult:
     return _Build(planned, run).run()
 
 
+def explain_build(planned: PlannedBuild, run: Run) -> list[Verdict] | str:
+    """What a build would begin from, step by step; a sentence where there are no layers, or that cannot be
+    told. Starts and makes nothing."""
+    return _Build(planned, run).explain()
+
+
 class _Build:
     def __init__(self, planned: PlannedBuild, run: Run) -> None:
         self._planned = planned
@@ -45,15 +54,17 @@ class _Build:
         self._ui = run.ui_for(planned.full_name, "")
         around = around_steps(self._ui, run.cancellation, run.on_error, run.debug)
         self._steps = Steps(self._ui, run.cancellation, around)
-        self._provisioning = Provisioning(planned)
         self._context = self._make_context()
+        self._layers = layers_of(planned, self._context, run)
+        self._context = replace(self._context, layers=self._layers)
+        self._provisioning = Provisioning(planned, self._layers)
         self._result = BuildResult(planned.full_name)
 
     def run(self) -> BuildResult:
         started = time.monotonic()
         self._run.redactor.add(self._planned.secrets)
         try:
-            built = self._build()
+            built = self._find() if self._run.only_post_process else self._build()
             if built is not None:
                 self._post_process(built)
         except VmforgeError as error:
@@ -63,9 +74,30 @@ class _Build:
         self._result.seconds = time.monotonic() - started
         return self._result
 
+    def _find(self) -> Artifact:
+        """The artifact that an earlier run left. Raises `VmforgeError` when there is none."""
+        found = self._planned.builder.find_artifact(self._context)
+        if found is not None:
+            return found
+        hint = "build it; `keep_input_artifact = true` keeps it beside what post-processors make of it"
+        raise VmforgeError("there is no artifact of an earlier build to post-process", hint=hint)
+
+    def explain(self) -> list[Verdict] | str:
+        """See `explain_build`."""
+        inputs = self._planned.builder.layer_inputs(self._context)
+        if isinstance(inputs, str) or self._layers is None:
+            return inputs if isinstance(inputs, str) else "they are off"
+        return self._layers.explain(inputs)
+
     def _build(self) -> Artifact | None:
         try:
+            if self._layers is not None:
+                self._steps.enter("Looking at the layers", self._layers, quiet=True)
             artifact = self._planned.builder.build(self._context)
+        except Enough as reason:
+            self._steps.release(reason)
+            self._ui.say(str(reason))
+            return None
         except BaseException as error:
             self._unwind(error)
             raise
@@ -122,7 +154,10 @@ class _Build:
             provision=self._provision,
             redact=run.redactor.add,
             force=run.force,
+            throwaway=run.throwaway,
             debug=run.debug,
+            started=time.time(),
+            template_digest=run.template_digest,
             data={"PackerRunUUID": run.uuid, "ID": _NO_ID},
         )
 
@@ -134,4 +169,7 @@ class _Build:
             raise VmforgeError(str(error)) from None
 
     def _provision(self, machine: Machine) -> None:
+        if self._run.session is not None:
+            self._run.session(self._context, machine)
+            raise Enough("the machine has been thrown away")
         self._provisioning.run(self._context, machine)

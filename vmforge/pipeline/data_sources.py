@@ -93,7 +93,7 @@ def _configure(block: DataBlock, template: Template, registry: Registry, started
     evaluated = block.evaluate()
     redact = Redactor()
     redact.add(template.secrets | evaluated.secrets)
-    decoded = decode(evaluated.body, [component.config_type], engine.render)
+    decoded = decode(evaluated.body, [component.config_type], engine)
     found = [*evaluated.diagnostics, *decoded.diagnostics]
     config = decoded.configs.get(component.config_type)
     if config is not None:

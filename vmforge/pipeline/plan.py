@@ -188,7 +188,7 @@ class Planner:
         others = {n for name, c in connectors.items() if name != chosen for n in options_of(c.config_type)}
         wanted = [component.config_type] + ([connectors[chosen].config_type] if chosen in connectors else [])
         others -= {n for config_type in wanted for n in options_of(config_type)}
-        decoded = decode(_without(body, others), wanted, engine.render)
+        decoded = decode(_without(body, others), wanted, engine)
         self.diagnostics += decoded.diagnostics
         if len(decoded.configs) < len(wanted):
             return None
@@ -321,7 +321,7 @@ def configure(
     """Evaluate and decode one component's block. Done twice for what uses `build.*`: when planned,
     with the values of the run unknown, and when it runs."""
     evaluated = evaluate(scope)
-    decoded = decode(evaluated.body, [component.config_type], engine.render)
+    decoded = decode(evaluated.body, [component.config_type], engine)
     diagnostics = [*evaluated.diagnostics, *decoded.diagnostics]
     config = decoded.configs.get(component.config_type)
     secrets = evaluated.secrets

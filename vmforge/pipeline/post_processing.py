@@ -6,12 +6,12 @@ post-processor failed, vmforge keeps it: the finished image is never lost to a s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from vmforge.errors import Interrupted, VmforgeError
 from vmforge.pipeline.plan import PlannedBuild, PlannedPostProcessor
-from vmforge.sdk.artifact import Artifact
+from vmforge.sdk.artifact import Artifact, FileArtifact
 from vmforge.sdk.context import BuildContext
 from vmforge.sdk.post_processor import PostProcessor, Processed
 
@@ -53,23 +53,28 @@ class PostProcessing:
         self, chain: tuple[PlannedPostProcessor, ...], built: Artifact, kept: list[Artifact]
     ) -> bool:
         """Run one chain, add what it leaves to `kept`; returns whether the builder's artifact stays."""
-        keep_built, current = False, built
-        for position, post_processor in enumerate(chain):
+        keep_built, current, wished = False, built, False
+        for post_processor in chain:
             try:
                 processed = self._process(post_processor, current)
             except VmforgeError:
                 if current is not built:  # what the chain made so far is whole
                     kept.append(current)
                 raise
-            keep = _keeps_input(post_processor, processed)
-            if position == 0:
-                keep_built = keep
+            if processed.artifact is current:
+                # it only looked: unless the user said so, the next one decides whether the artifact stays
+                wished |= post_processor.block.keep_input_artifact is True
+                continue
+            keep = wished or _keeps_input(post_processor, processed)
+            wished = False
+            if current is built:
+                keep_built = keep or processed.artifact is None
             elif keep:
                 kept.append(current)
             elif processed.artifact is not None:
-                current.destroy()
+                _destroy(current, [built, *kept])
             if processed.artifact is None:
-                return True if position == 0 else keep_built
+                return keep_built
             current = processed.artifact
         if current is built:  # the chain only looked at it (a manifest, say)
             return True
@@ -94,6 +99,15 @@ class PostProcessing:
         except VmforgeError as error:
             error.message = f"post-processor `{block.name}`: {error.message}"
             raise
+
+
+def _destroy(artifact: Artifact, others: Sequence[Artifact]) -> None:
+    """Delete an artifact, except for the files that it has in common with others (`checksum` adds its
+    file to those of its input)."""
+    if isinstance(artifact, FileArtifact):
+        shared = {path for other in others for path in other.files}
+        artifact = replace(artifact, files=tuple(path for path in artifact.files if path not in shared))
+    artifact.destroy()
 
 
 def _keeps_input(post_processor: PlannedPostProcessor, processed: Processed) -> bool:

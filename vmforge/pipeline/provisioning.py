@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from vmforge.errors import Interrupted, VmforgeError
+from vmforge.pipeline.layers.build_layers import BuildLayers
 from vmforge.pipeline.plan import PlannedBuild, PlannedProvisioner
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.context import BuildContext, Machine
@@ -19,13 +20,18 @@ class Provisioning:
     """The provisioners of one build. `machine` is what they ran on, once they have started."""
 
     planned: PlannedBuild
+    layers: BuildLayers | None = None
     machine: Machine | None = None
 
     def run(self, context: BuildContext, machine: Machine) -> None:
-        """Run them all, in order, each as a step."""
+        """Run them all, in order, each as a step, but those that a layer stands for."""
         self.machine = machine
-        for provisioner in self.planned.provisioners:
-            self._run_one(context, machine, provisioner)
+        for position, provisioner in enumerate(self.planned.provisioners, start=1):
+            if self.layers is not None and self.layers.stands_for(position):
+                continue
+            succeeded = self._run_one(context, machine, provisioner)
+            if self.layers is not None:
+                self.layers.after(position, machine, whole=succeeded)
 
     def run_error_cleanup(self, context: BuildContext) -> None:
         """Run the error-cleanup provisioner, if there is one and the machine was ever reached."""
@@ -33,7 +39,8 @@ class Provisioning:
             context.ui.say("Running the error-cleanup provisioner")
             self._run_one(context, self.machine, self.planned.error_cleanup)
 
-    def _run_one(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> None:
+    def _run_one(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> bool:
+        """False when it failed and the build goes on all the same."""
         block = provisioner.block
         title = f"Provisioning with {block.type}" + (
             f" `{block.name}`" if block.name not in ("", block.type) else ""
@@ -48,6 +55,8 @@ class Provisioning:
             if not block.continue_on_error:
                 raise
             context.ui.warn(f"{title}: {error.message}; going on, because `continue_on_error` is set")
+            return False
+        return True
 
     def _attempt(self, context: BuildContext, machine: Machine, provisioner: PlannedProvisioner) -> None:
         """One run and its retries; when all failed, the first failure is the one to report."""

@@ -6,20 +6,27 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 from vmforge.errors import HostError
 from vmforge.pipeline.failure import OnError
+from vmforge.pipeline.layers.policy import LayerWishes
 from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.redaction import Redactor
 from vmforge.sdk.ui import Ui
 
 
 @dataclass(frozen=True)
 class Run:
-    """One `vmforge build`. `ui_for` makes the Ui of a build, and of a post-processor in it."""
+    """One `vmforge build`. `ui_for` makes the Ui of a build, and of a post-processor in it.
+
+    `keep_scratch` leaves the scratch folder to the user. `session` is what happens in the guest in place of
+    provisioning; the build then ends without an artifact. `throwaway` builds write nothing but to `scratch`.
+    With `only_post_process` builders do not run: their artifacts are looked for.
+    """
 
     uuid: str
     template_dir: Path
@@ -32,6 +39,12 @@ class Run:
     force: bool = False
     debug: bool = False
     parallel: int = 0
+    layers: LayerWishes = field(default_factory=LayerWishes)
+    template_digest: str = ""
+    keep_scratch: Callable[[], None] = lambda: None
+    session: Callable[[BuildContext, Machine], None] | None = None
+    throwaway: bool = False
+    only_post_process: bool = False
 
 
 class Scratch:

@@ -71,6 +71,11 @@ class FileProvisioner(Provisioner[FileConfig]):
             return ()
         return tuple(Path(source) for source in self.config.all_sources)
 
+    @property
+    def cacheable(self) -> bool:
+        """A download leaves something here as well."""
+        return self.config.direction is not Direction.DOWNLOAD
+
     def provision(self, context: BuildContext, machine: Machine) -> None:
         config, communicator = self.config, machine.communicator
         if config.content:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vmforge.errors import CommunicatorError, Interrupted, VmforgeError
 from vmforge.provisioners.guest_files import GuestFiles
-from vmforge.provisioners.script import (
+from vmforge.scripts.script import (
     ScriptConfig,
     check_sources,
     check_status,
@@ -93,6 +93,10 @@ class ShellProvisioner(Provisioner[ShellConfig]):
 
     def input_files(self) -> Iterable[Path]:
         return self.config.paths
+
+    @property
+    def cacheable(self) -> bool:
+        return True
 
     def provision(self, context: BuildContext, machine: Machine) -> None:
         for script in self._scripts():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from vmforge.provisioners.local_command import LocalCommandConfig, check_local_command, run_local_command
+from vmforge.scripts.local_command import LocalCommandConfig, check_local_command, run_local_command
 from vmforge.sdk import BuildContext, Machine, Problem, Provisioner
 
 

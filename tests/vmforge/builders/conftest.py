@@ -29,7 +29,7 @@ def qemu() -> MakeConfig:
 
     def configure(**options: Any) -> QemuConfig:
         body = Body.of({**_LEAST, **options})
-        decoded = decode(body, [QemuConfig], interpolator().render)
+        decoded = decode(body, [QemuConfig], interpolator())
         assert not has_errors(decoded.diagnostics), decoded.diagnostics
         return decoded.get(QemuConfig)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vmforge.builders.qemu.check import check_qemu
 from vmforge.builders.qemu.config import QemuConfig
-from vmforge.sdk import Artifact, BuildContext, Builder, HostFinding, Problem
+from vmforge.sdk import Artifact, BuildContext, Builder, HostFinding, Inputs, Problem
 
 
 class QemuBuilder(Builder[QemuConfig]):
@@ -26,6 +26,16 @@ class QemuBuilder(Builder[QemuConfig]):
         from vmforge.builders.qemu.recipe import build
 
         return build(self.config, context)
+
+    def find_artifact(self, context: BuildContext) -> Artifact | None:
+        from vmforge.builders.qemu.recipe import find_artifact
+
+        return find_artifact(self.config, context)
+
+    def layer_inputs(self, context: BuildContext) -> Inputs | str:
+        from vmforge.builders.qemu.recipe import layer_inputs
+
+        return layer_inputs(self.config, context)
 
     @classmethod
     def examine_host(cls, state_dir: Path) -> Iterable[HostFinding]:

@@ -8,7 +8,6 @@ from vmforge.builders.qemu.config import Accelerator, QemuConfig
 from vmforge.builders.qemu.hardware import architecture
 from vmforge.errors import HostError
 from vmforge.hypervisor.connection import Hypervisor
-from vmforge.sdk import Ui
 
 # Guest-side time limits are multiplied by this under emulation, where guests run about that much
 # slower: templates written for KVM build unmodified.
@@ -17,18 +16,19 @@ EMULATION_SCALE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """The accelerator (`kvm` or `tcg`), and the factor for time limits on the guest."""
+    """The accelerator (`kvm` or `tcg`), the factor for time limits on the guest, and what the user should
+    know about it."""
 
     accelerator: str
     time_scale: float = 1.0
+    notice: str = ""
 
 
-def choose_speed(config: QemuConfig, hypervisor: Hypervisor, ui: Ui) -> Speed:
-    """Decide once, and tell the user when it will be slow. Raises `HostError` for an accelerator that
-    is not to be had."""
+def choose_speed(config: QemuConfig, hypervisor: Hypervisor) -> Speed:
+    """Decide once. Raises `HostError` for an accelerator that is not to be had."""
     wanted = config.accelerator
     if wanted in (Accelerator.NONE, Accelerator.TCG):
-        return _emulated(ui, "as the template says")
+        return _emulated("as the template says")
     if wanted not in (None, Accelerator.KVM):
         hint = "leave `accelerator` out, or give `--set accelerator=tcg`"
         raise HostError(f"the accelerator `{wanted}` is not supported", hint=hint)
@@ -40,12 +40,12 @@ def choose_speed(config: QemuConfig, hypervisor: Hypervisor, ui: Ui) -> Speed:
         raise HostError(
             f'the template says `accelerator = "kvm"`, but there is no KVM: {found.reason}', hint=hint
         )
-    return _emulated(ui, found.reason)
+    return _emulated(found.reason)
 
 
-def _emulated(ui: Ui, reason: str) -> Speed:
-    ui.message(
+def _emulated(reason: str) -> Speed:
+    notice = (
         f"software emulation ({reason}): the guest runs about {EMULATION_SCALE:.0f} times slower; "
         f"its time limits are multiplied by {EMULATION_SCALE:.0f}"
     )
-    return Speed("tcg", EMULATION_SCALE)
+    return Speed("tcg", EMULATION_SCALE, notice)

@@ -11,7 +11,7 @@ from vmforge.builders.boot import BootOptions
 from vmforge.builders.iso import IsoOptions
 from vmforge.builders.removable_media import RemovableMediaOptions
 from vmforge.builders.shutdown import ShutdownOptions
-from vmforge.sdk import Config, Secret, Size, option
+from vmforge.sdk import Config, LayerPolicy, Secret, Size, option
 
 
 class Accelerator(StrEnum):
@@ -65,6 +65,20 @@ class DetectZeroes(StrEnum):
     UNMAP = "unmap"
 
 
+class Minimise(StrEnum):
+    """How blocks that the guest does not use any more leave the image (minimising.py)."""
+
+    OFF = "off"
+    DISCARD = "discard"
+    SPARSIFY = "sparsify"
+    ZERO = "zero"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Minimise | None:
+        """Also a switch: `true` is the way that needs nothing of this host, and little of the guest."""
+        return {"true": cls.DISCARD, "false": cls.OFF}.get(str(value))
+
+
 @dataclass(frozen=True, kw_only=True)
 class QemuImgArguments(Config):
     """The block `qemu_img_args`."""
@@ -92,12 +106,18 @@ class DiskOptions(Config):
     disk_cache: DiskCache = option(DiskCache.WRITEBACK, help="The disks' cache mode.", affects_image=False)
     disk_discard: Discard = option(Discard.IGNORE, help="Whether blocks that the guest discards are freed.")
     disk_detect_zeroes: DetectZeroes = option(DetectZeroes.OFF, help="Whether zeroes written become holes.")
-    format: DiskFormat = option(DiskFormat.QCOW2, help="The format of the image.")
+    format: DiskFormat = option(DiskFormat.QCOW2, help="The format of the image.", affects_image=False)
     disk_compression: bool = option(False, help="Compress the image (qcow2).", affects_image=False)
     skip_compaction: bool = option(
         False,
         help="Leave the disk as the guest left it, in place of copying only what is used.",
         affects_image=False,
+    )
+    minimise: Minimise = option(
+        Minimise.OFF,
+        help="Before the disk is flattened, drop the blocks that the guest does not use any more: the guest "
+        "discards them (`discard`, or `true`), `virt-sparsify` looks for them once the guest is off "
+        "(`sparsify`), or the guest overwrites them with zeros (`zero`).",
     )
     disk_image: bool = option(False, help="`iso_url` is a bootable disk image, to be copied and provisioned.")
     use_backing_file: bool = option(
@@ -145,7 +165,9 @@ class HardwareOptions(Config):
         default_text="what goes with the code, else this host's",
     )
     efi_drop_efivars: bool = option(
-        False, help="Leave `efivars.fd` out of the artifact's files; it stays in the output directory."
+        False,
+        help="Leave `efivars.fd` out of the artifact's files; it stays in the output directory.",
+        affects_image=False,
     )
     vtpm: bool = option(False, help="Give the guest a TPM (needs swtpm).")
     use_tpm1: bool = option(False, help="TPM version 1.2 in place of 2.0.")
@@ -236,7 +258,10 @@ class QemuConfig(
         affects_image=False,
     )
     vm_name: str = option(
-        "", help="The disk's file name and the guest's `{{ .Name }}`.", default_text="packer-BUILDNAME"
+        "",
+        help="The disk's file name and the guest's `{{ .Name }}`.",
+        default_text="packer-BUILDNAME",
+        affects_image=False,  # but where a boot command says it
     )
     output_directory: Path | None = option(
         None,
@@ -269,6 +294,12 @@ class QemuConfig(
         help="Forward no port; connect to the guest's port on this machine, where the template's own "
         "`qemuargs` lead it.",
     )
+    layers: LayerPolicy = option(
+        LayerPolicy.ALL,
+        help="After which steps the machine is kept, so that the next build can go on from there: `all`, "
+        "`install` or `off`.",
+        affects_image=False,
+    )
     run_once: bool = option(False, help="Accepted for Packer's sake; has no effect.", affects_image=False)
 
     @property
@@ -287,6 +318,21 @@ class QemuConfig(
         if not (self.host_port_min or self.host_port_max):
             return None
         return range(self.host_port_min or 2222, (self.host_port_max or 4444) + 1)
+
+    @property
+    def discard(self) -> Discard:
+        """What becomes of blocks that the guest discards."""
+        return Discard.UNMAP if self._minimised_by_guest else self.disk_discard
+
+    @property
+    def detect_zeroes(self) -> DetectZeroes:
+        """What becomes of zeros that the guest writes: when it fills its file systems with them, the image
+        must not grow by all that."""
+        return DetectZeroes.UNMAP if self.minimise is Minimise.ZERO else self.disk_detect_zeroes
+
+    @property
+    def _minimised_by_guest(self) -> bool:
+        return self.minimise in (Minimise.DISCARD, Minimise.ZERO)
 
     @property
     def compresses(self) -> bool:

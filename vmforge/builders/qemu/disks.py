@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,33 +15,71 @@ from vmforge.sdk.values import format_bytes
 _CHUNK = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass
 class Disks:
-    """Where the disks are: the first is the one that the guest is installed on."""
+    """Where the disks are: the first is the one that the guest is installed on. `paths` is where they end
+    up; `in_use` is where the machine has them, which is elsewhere while layers are kept."""
 
     config: QemuConfig
     context: BuildContext
+    medium: Path
     paths: tuple[Path, ...]
+    in_use: tuple[Path, ...]
 
     @classmethod
-    def planned(cls, config: QemuConfig, context: BuildContext, folder: Path, name: str) -> Disks:
-        """The disks by Packer's names: `NAME`, `NAME-1`, `NAME-2` ..."""
+    def planned(
+        cls, config: QemuConfig, context: BuildContext, medium: Path, folder: Path, name: str
+    ) -> Disks:
+        """The disks by Packer's names: `NAME`, `NAME-1`, `NAME-2` ... `medium` is the image that they start
+        from with `disk_image`."""
         others = (folder / f"{name}-{n}" for n in range(1, len(config.disk_additional_size) + 1))
-        return cls(config, context, (folder / name, *others))
+        paths = (folder / name, *others)
+        return cls(config, context, medium, paths, paths)
 
-    def create(self, medium: Path) -> None:
-        """Make them: empty, or, with `disk_image`, from the image `medium`."""
+    @property
+    def layered(self) -> bool:
+        return self.in_use != self.paths
+
+    @property
+    def format(self) -> DiskFormat:
+        """The format of the disks in use: layers are overlays, which are qcow2."""
+        return DiskFormat.QCOW2 if self.layered else self.config.format
+
+    @property
+    def are_copied(self) -> bool:
+        """Whether the finished disks are copies of those in use."""
+        return self.layered or self.config.compacts
+
+    def create(self) -> None:
+        """Make them: empty, or, with `disk_image`, from the image."""
         if self.config.disk_image:
-            self._start_from(medium)
+            self._start_from(self.medium)
         else:
-            self._create(self.paths[0], self.config.disk_size)
-        for path, size in zip(self.paths[1:], self.config.disk_additional_size, strict=True):
+            self._create(self.in_use[0], self.config.disk_size)
+        for path, size in zip(self.in_use[1:], self.config.disk_additional_size, strict=True):
             self._create(path, size)
 
+    def work_in(self, folder: Path) -> None:
+        """Have the disks in use in a folder of layers."""
+        self.in_use = tuple(folder / f"disk-{n}.qcow2" for n in range(len(self.paths)))
+
+    def lay_over(self, frozen: Sequence[Path], folder: Path) -> tuple[Path, ...]:
+        """New overlays in a folder of layers, over disks that are not written any more."""
+        overlays = tuple(folder / path.name for path in frozen)
+        for overlay, path in zip(overlays, frozen, strict=True):
+            images.create(
+                overlay, None, "qcow2", backing=path, movable=True, cancellation=self.context.cancellation
+            )
+        return overlays
+
     def finish(self) -> None:
-        """Flatten the first disk, if the template wants that, and check every disk."""
-        if self.config.compacts:
-            self._flatten(self.paths[0])
+        """Flatten the first disk, if the template wants that, all disks where layers are kept, and check
+        every disk."""
+        if self.layered:
+            for source, target in zip(self.in_use, self.paths, strict=True):
+                self._flatten(source, target)
+        elif self.config.compacts:
+            self._flatten(self.paths[0], self.paths[0])
         for path in self.paths:
             found = images.check(path, self.config.format, self.context.cancellation)
             if found.errors:
@@ -52,25 +90,25 @@ class Disks:
         images.create(
             path,
             size,
-            self.config.format,
+            self.format,
             extra=self.config.qemu_img_args.create,
             cancellation=self.context.cancellation,
         )
 
     def _start_from(self, medium: Path) -> None:
-        image, target = images.info(medium, self.context.cancellation), self.paths[0]
+        image, target = images.info(medium, self.context.cancellation), self.in_use[0]
         grows = not self.config.skip_resize_disk and self._is_smaller(image)
         if self.config.use_backing_file:
             self._lay_over(image, target)
         elif self._can_be_copied(image):
             self._copy(medium, target)
         else:
-            self._convert(medium, target, image.format)
+            self._convert(medium, target, image.format, self.format)
         if grows:
             images.resize(
                 target,
                 self.config.disk_size,
-                self.config.format,
+                self.format,
                 extra=self.config.qemu_img_args.resize,
                 cancellation=self.context.cancellation,
             )
@@ -87,7 +125,7 @@ class Disks:
         images.create(
             target,
             None,
-            self.config.format,
+            self.format,
             backing=image.path,
             backing_format=image.format,
             extra=self.config.qemu_img_args.create,
@@ -97,7 +135,7 @@ class Disks:
 
     def _can_be_copied(self, image: images.DiskInfo) -> bool:
         """Others are converted, which keeps a raw image's holes and makes one with a backing file whole."""
-        wants_qcow2 = self.config.format is DiskFormat.QCOW2 and not self.config.qemu_img_args.convert
+        wants_qcow2 = self.format is DiskFormat.QCOW2 and not self.config.qemu_img_args.convert
         return wants_qcow2 and image.format == "qcow2" and image.backing is None
 
     def _copy(self, source: Path, target: Path) -> None:
@@ -115,25 +153,42 @@ class Disks:
         except OSError as error:
             raise HostError(f"cannot copy `{source}` to `{target}`: {error.strerror}") from None
 
-    def _flatten(self, path: Path) -> None:
-        before = images.info(path, self.context.cancellation).actual_size
-        self._convert(path, path, self.config.format, compress=self.config.compresses)
-        after = images.info(path, self.context.cancellation).actual_size
-        self.context.ui.message(f"{format_bytes(before.bytes)} became {format_bytes(after.bytes)}")
+    def _flatten(self, source: Path, target: Path) -> None:
+        before = images.info(source, self.context.cancellation).actual_size
+        format = self.format.value
+        self._convert(source, target, format, self.config.format, compress=self.config.compresses)
+        after = images.info(target, self.context.cancellation).actual_size
+        if not self.layered:
+            self.context.ui.message(f"{format_bytes(before.bytes)} became {format_bytes(after.bytes)}")
 
-    def _convert(self, source: Path, target: Path, source_format: str, *, compress: bool = False) -> None:
-        title = "flattening" if source == target else "converting"
+    def _convert(
+        self,
+        source: Path,
+        target: Path,
+        source_format: str,
+        format: DiskFormat,
+        *,
+        compress: bool = False,
+    ) -> None:
+        title = "converting" if source == self.medium else "flattening"
         with self.context.ui.progress(title, 100, unit="%") as bar:
             images.convert(
                 source,
                 target,
-                self.config.format,
+                format,
                 source_format=source_format,
                 compress=compress,
                 progress=_steps(bar.advance),
-                extra=self.config.qemu_img_args.convert,
+                extra=(*self._backing(target), *self.config.qemu_img_args.convert),
                 cancellation=self.context.cancellation,
             )
+
+    def _backing(self, target: Path) -> tuple[str, ...]:
+        """With `use_backing_file` the finished disk holds only what differs from the image."""
+        if not (self.config.use_backing_file and self.layered and target == self.paths[0]):
+            return ()
+        image = images.info(self.medium, self.context.cancellation)
+        return ("-B", str(image.path.absolute()), "-F", image.format)
 
 
 def _steps(advance: Callable[[int], None]) -> Callable[[float], None]:

@@ -10,7 +10,7 @@ from vmforge.console.vnc import VncConsole
 from vmforge.errors import CommunicatorError, Interrupted, VmforgeError
 from vmforge.hypervisor.connection import Hypervisor
 from vmforge.hypervisor.domain import DomainSpec
-from vmforge.hypervisor.machine import VirtualMachine
+from vmforge.hypervisor.machine import SavedMemory, VirtualMachine
 from vmforge.sdk import Cancellation, Communicator
 
 
@@ -20,10 +20,11 @@ class Guest:
 
     hypervisor: Hypervisor
     spec: DomainSpec
+    saved: SavedMemory | None = None
     machine: VirtualMachine | None = field(default=None, init=False)
 
     def __enter__(self) -> VirtualMachine:
-        self.machine = self.hypervisor.start(self.spec)
+        self.machine = self.hypervisor.start(self.spec, saved=self.saved)
         return self.machine
 
     def __exit__(

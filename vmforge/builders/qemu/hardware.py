@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmforge.builders.qemu.config import CdromInterface, QemuConfig
+from vmforge.builders.qemu.config import CdromInterface, DiskFormat, QemuConfig
 from vmforge.hypervisor.devices import (
     Cdrom,
     Disk,
@@ -37,6 +37,7 @@ class Media:
     """
 
     disks: tuple[Path, ...]
+    disk_format: DiskFormat
     discs: tuple[Path, ...]
     floppy: Path | None
     firmware: Firmware | None
@@ -58,7 +59,7 @@ def domain_spec(config: QemuConfig, media: Media, accelerator: str) -> DomainSpe
         accel=accelerator,
         cpu_model=config.cpu_model,
         firmware=media.firmware,
-        disks=tuple(_disk(config, path) for path in media.disks),
+        disks=tuple(_disk(config, path, media.disk_format) for path in media.disks),
         cdroms=tuple(Cdrom(path, _disc_bus(config)) for path in media.discs),
         floppy=Floppy(media.floppy) if media.floppy is not None else None,
         interfaces=(Interface(model=config.net_device, bridge=config.net_bridge),),
@@ -104,14 +105,14 @@ def _topology(config: QemuConfig) -> Topology | None:
     return Topology(sockets, cores, threads)
 
 
-def _disk(config: QemuConfig, path: Path) -> Disk:
+def _disk(config: QemuConfig, path: Path, format: DiskFormat) -> Disk:
     return Disk(
         path,
-        format=config.format.value,
+        format=format.value,
         bus=DiskBus(config.disk_interface.value),
         cache=config.disk_cache.value,
-        discard=config.disk_discard.value,
-        detect_zeroes=config.disk_detect_zeroes.value,
+        discard=config.discard.value,
+        detect_zeroes=config.detect_zeroes.value,
     )
 
 

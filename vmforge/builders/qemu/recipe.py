@@ -8,14 +8,15 @@ which release it however the build ends.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vmforge.builders.answer_files import AnswerFileServer
 from vmforge.builders.boot import type_boot_steps
 from vmforge.builders.connection import Connection
 from vmforge.builders.iso import retrieve_iso
-from vmforge.builders.output import OutputDirectory
+from vmforge.builders.output import OutputDirectory, finished_files
 from vmforge.builders.ports import PortReservation
 from vmforge.builders.qemu.acceleration import Speed, choose_speed
 from vmforge.builders.qemu.arguments import wants_host_port, with_qemuargs
@@ -24,10 +25,19 @@ from vmforge.builders.qemu.disks import Disks
 from vmforge.builders.qemu.firmware import EFI_VARIABLES, find_firmware
 from vmforge.builders.qemu.guest import Guest, ReachedGuest, Watch, console_of, screen_of
 from vmforge.builders.qemu.hardware import Media, architecture, domain_spec, processors
+from vmforge.builders.qemu.layering import (
+    LayeredGuest,
+    bring_back,
+    going_on,
+    inputs,
+    set_clock,
+    why_none,
+)
+from vmforge.builders.qemu.minimising import Minimising, check_host
 from vmforge.builders.qemu.reach import Reach
 from vmforge.builders.removable_media import make_cd, make_floppy
 from vmforge.builders.shutdown import shut_down
-from vmforge.errors import HostError, MachineError, VmforgeError
+from vmforge.errors import DownloadError, HostError, MachineError, VmforgeError
 from vmforge.hypervisor.connection import Connecting, Hypervisor, connect
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import VirtualMachine
@@ -40,6 +50,8 @@ from vmforge.sdk import (
     Communicator,
     FileArtifact,
     FirmwareKind,
+    FrozenMachine,
+    Inputs,
     Size,
 )
 
@@ -54,6 +66,28 @@ def build(config: QemuConfig, context: BuildContext) -> Artifact:
     return _Recipe(config, context).run()
 
 
+@dataclass(frozen=True)
+class _Running:
+    """The machine that runs, with what is known of it; `frozen` is the layer that it went on from."""
+
+    machine: VirtualMachine
+    disks: Disks
+    speed: Speed
+    frozen: FrozenMachine | None
+
+
+def find_artifact(config: QemuConfig, context: BuildContext) -> Artifact | None:
+    """See `Builder.find_artifact`."""
+    return _Recipe(config, context).find_artifact()
+
+
+def layer_inputs(config: QemuConfig, context: BuildContext) -> Inputs | str:
+    """See `Builder.layer_inputs`."""
+    if not context.connector.needs_network:
+        return "nothing talks to the guest"
+    return why_none(config) or _Recipe(config, context).known_inputs()
+
+
 class _Recipe:
     def __init__(self, config: QemuConfig, context: BuildContext) -> None:
         self.config = config
@@ -62,6 +96,8 @@ class _Recipe:
         self.name = config.vm_name or f"packer-{context.name}"
         # shown and handed on as the template has it; the machine gets the absolute path
         self.folder = config.output_directory or Path(f"output-{context.name}")
+        if context.throwaway:
+            self.folder = context.scratch / "output"
 
     def run(self) -> Artifact:
         """The recipe."""
@@ -70,25 +106,41 @@ class _Recipe:
         )
         hypervisor = self.steps.enter("Opening the hypervisor", self._hypervisor(), quiet=True)
         speed = self._choose_speed(hypervisor)
-        medium = self.steps.run("Retrieving the ISO", lambda: retrieve_iso(self.config, self.context)).path
-        disks = Disks.planned(self.config, self.context, self.folder.absolute(), self.name)
-        self.steps.run("Creating the disks", lambda: disks.create(medium), quiet=True)
+        check_host(self.config, self.context)
+        medium = self.steps.run("Retrieving the ISO", lambda: retrieve_iso(self.config, self.context))
+        disks = Disks.planned(self.config, self.context, medium.path, self.folder.absolute(), self.name)
+        minimising = Minimising(self.config, self.context, disks)
+        frozen = self._begin(disks, self._inputs(medium.digest, hypervisor, speed))
         self._serve_answer_files()
         self.context.data.update(self.context.connector.prepare(self.context))
-        spec = self._describe_machine(disks, medium, speed)
-        machine = self.steps.enter("Starting the machine", Guest(hypervisor, spec))
+        spec = self._describe_machine(disks, medium.path, speed)
+        guest = Guest(hypervisor, *going_on(spec, frozen, self.context.scratch.absolute()))
+        machine = self.steps.enter(f"{'Restoring' if frozen else 'Starting'} the machine", guest)
         watch = Watch(machine, self.context.cancellation)
         cancellation = self.steps.enter("Watching the machine", watch, quiet=True)
         self.context = replace(self.context, cancellation=cancellation)
         try:
-            self._use(machine, speed)
+            self._use(_Running(machine, disks, speed, frozen), minimising)
         except VmforgeError as error:
             reason = watch.reason(error)
             if reason is error:
                 raise
             raise reason from error
-        self.steps.run("Flattening the disk" if self.config.compacts else "Checking the disk", disks.finish)
+        minimising.on_host()
+        self.steps.run("Flattening the disk" if disks.are_copied else "Checking the disk", disks.finish)
         return self._artifact(output.commit(), disks, speed)
+
+    def find_artifact(self) -> Artifact | None:
+        """What an earlier build left in the output directory, if that is whole."""
+        disks = Disks.planned(self.config, self.context, Path(), self.folder.absolute(), self.name)
+        made = (*(path.name for path in disks.paths), EFI_VARIABLES)
+        # post-processors may have left their own files there
+        files = tuple(path for path in finished_files(self.folder) if path.name in made)
+        if not all(path.exists() for path in disks.paths) or not files:
+            return None
+        with self._hypervisor() as hypervisor:
+            speed = choose_speed(self.config, hypervisor)
+        return self._artifact(files, disks, speed)
 
     # -- before the machine starts ------------------------------------------------------------
 
@@ -100,7 +152,42 @@ class _Recipe:
         if hypervisor.is_remote:
             hint = "use a hypervisor on this machine (`qemu:///system`, `qemu:///session`), or none at all"
             raise HostError("building on a remote hypervisor is not supported", hint=hint)
-        return choose_speed(self.config, hypervisor, self.context.ui)
+        speed = choose_speed(self.config, hypervisor)
+        if speed.notice:
+            self.context.ui.message(speed.notice)
+        return speed
+
+    def _inputs(self, medium_digest: str, hypervisor: Hypervisor, speed: Speed) -> Inputs:
+        emulator = hypervisor.emulator(self.config.qemu_binary, architecture(self.config.qemu_binary))
+        return inputs(self.config, medium_digest, speed.accelerator, Path(emulator))
+
+    def known_inputs(self) -> Inputs | str:
+        """The inputs, if the medium is here already."""
+        try:
+            medium = retrieve_iso(self.config, self.context, fetch=False)
+        except DownloadError as error:
+            return error.message
+        with self._hypervisor() as hypervisor:
+            speed = choose_speed(self.config, hypervisor)
+            return self._inputs(medium.digest, hypervisor, speed)
+
+    def _begin(self, disks: Disks, inputs: Inputs) -> FrozenMachine | None:
+        """Make the disks: over those of a layer, which is returned, or new ones."""
+        layers = self.context.layers if self.context.connector.needs_network else None
+        if layers is not None and (reason := why_none(self.config)):
+            self.context.ui.message(f"no layers are kept: {reason}")
+            layers = None
+        beginning = None
+        if layers is not None:
+            beginning = self.steps.run("Choosing a layer", partial(layers.begin, inputs), quiet=True)
+        if beginning is not None and beginning.frozen is not None:
+            disks.in_use = disks.lay_over(beginning.frozen.disks, beginning.folder)
+            bring_back(beginning.frozen, self.folder, self.context)
+            return beginning.frozen
+        if beginning is not None:
+            disks.work_in(beginning.folder)
+        self.steps.run("Creating the disks", disks.create, quiet=True)
+        return None
 
     def _serve_answer_files(self) -> None:
         host, ip = _LOOPBACK, _USER_NETWORK_HOST
@@ -139,7 +226,8 @@ class _Recipe:
         discs = (installer, make_cd(self.config, self.context))
         output = self.folder.absolute()
         return Media(
-            disks=disks.paths,
+            disks=disks.in_use,
+            disk_format=disks.format,
             discs=tuple(disc for disc in discs if disc is not None),
             floppy=make_floppy(self.config, self.context),
             firmware=find_firmware(self.config, architecture(self.config.qemu_binary), output),
@@ -158,16 +246,20 @@ class _Recipe:
 
     # -- while the machine runs ---------------------------------------------------------------
 
-    def _use(self, machine: VirtualMachine, speed: Speed) -> None:
+    def _use(self, running: _Running, minimising: Minimising) -> None:
         """All that happens while the guest runs."""
+        machine, speed = running.machine, running.speed
         reach = Reach(machine, self.context, self.config)
         self.steps.run("Forwarding the guest's port", reach.prepare, quiet=True)
         self._tell_how_to_watch(machine)
-        self._boot(machine)
+        if running.frozen is None:
+            self._boot(machine)
         if not self.context.connector.needs_network:
             self._await_power_off(machine, speed)
             return
-        communicator = self._provision(reach, speed)
+        communicator = self._provision(running, reach)
+        if machine.is_running:
+            minimising.in_guest(communicator)
         self.steps.run("Shutting the guest down", lambda: self._shut_down(machine, communicator, speed))
 
     def _tell_how_to_watch(self, machine: VirtualMachine) -> None:
@@ -199,14 +291,25 @@ class _Recipe:
         with console_of(machine, self.context.cancellation) as console:
             type_boot_steps(self.config, console, self.context, self._fields())
 
-    def _provision(self, reach: Reach, speed: Speed) -> Communicator:
-        connection = Connection(self.context, reach.endpoint, speed.time_scale)
+    def _provision(self, running: _Running, reach: Reach) -> Communicator:
+        connection = Connection(self.context, reach.endpoint, running.speed.time_scale)
         communicator = self.steps.enter(f"Waiting for {self._protocol()}", connection)
         where = reach.endpoint()
         self.context.data.update(Host=where.host, Port=str(where.port))
-        self.context.provision(ReachedGuest(communicator))
+        self.context.provision(self._reached(running, communicator))
         self.context.connector.finish(self.context, communicator)
         return communicator
+
+    def _reached(self, running: _Running, communicator: Communicator) -> ReachedGuest | LayeredGuest:
+        """The guest for provisioners, its clock set or its installation kept."""
+        if not running.disks.layered or self.context.layers is None:
+            return ReachedGuest(communicator)
+        guest = LayeredGuest(communicator, running.machine, running.disks)
+        if running.frozen is not None:
+            set_clock(self.context, communicator)
+        else:
+            self.context.layers.cut(guest)
+        return guest
 
     def _protocol(self) -> str:
         return self.context.data.get("ConnType", "the guest").upper()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from vmforge.communicators.ssh import folders, streams
+from vmforge.communicators.ssh import folders, streams, terminal
 from vmforge.communicators.ssh.commands import run_command
 from vmforge.communicators.ssh.config import FileTransfer, SshConfig
 from vmforge.communicators.ssh.dialer import Dialer
@@ -49,6 +49,10 @@ class SshCommunicator:
             pty=self._config.ssh_pty,
             forward_agent=not self._config.ssh_disable_agent_forwarding,
         )
+
+    def interact(self) -> int:
+        """See `sdk.communicator.InteractiveCommunicator`."""
+        return terminal.interact(self._session)
 
     def upload(self, source: Path | BinaryIO, destination: str, *, mode: int | None = None) -> None:
         """Without `mode`, a local file's permissions go with it, as far as the guest allows that."""

@@ -87,10 +87,18 @@ class SshConnector(Connector[SshConfig]):
             return None
         path = context.scratch / _PRIVATE_KEY_NAME
         if self._pair is None:
-            name = config.temporary_key_pair_name or f"vmforge_{context.run_uuid}"
-            self._pair = keys.generate(self._key_type(), config.temporary_key_pair_bits, name)
+            self._pair = self._temporary_pair(context)
             self._pair.write_private(path)
         return path
+
+    def _temporary_pair(self, context: BuildContext) -> KeyPair:
+        """A new one, or the one that a guest that goes on from a layer knows."""
+        from vmforge.communicators import keys
+
+        if known := context.data.get("SSHPrivateKey"):
+            return keys.as_pair(keys.parse_private(known.encode()))
+        name = self.config.temporary_key_pair_name or f"vmforge_{context.run_uuid}"
+        return keys.generate(self._key_type(), self.config.temporary_key_pair_bits, name)
 
     def _key_type(self) -> KeyType:
         from vmforge.communicators import keys

@@ -13,7 +13,6 @@ from vmforge.builders.qemu.config import QemuConfig
 from vmforge.errors import HostError
 from vmforge.hypervisor.capabilities import Acceleration
 from vmforge.hypervisor.connection import Hypervisor
-from vmforge.sdk.testing import RecordingUi
 
 MakeConfig = Callable[..., QemuConfig]
 
@@ -28,29 +27,28 @@ class FakeHypervisor:
         return self.found
 
 
-def choose(config: QemuConfig, hypervisor: FakeHypervisor) -> tuple[Speed, list[str]]:
-    ui = RecordingUi()
-    return choose_speed(config, cast(Hypervisor, hypervisor), ui), ui.texts("message")
+def choose(config: QemuConfig, hypervisor: FakeHypervisor) -> Speed:
+    return choose_speed(config, cast(Hypervisor, hypervisor))
 
 
 @pytest.mark.parametrize("options", [{}, {"accelerator": "kvm"}])
 def test_kvm_where_there_is_kvm(options: Any, qemu: MakeConfig) -> None:
-    assert choose(qemu(**options), FakeHypervisor(Acceleration("kvm"))) == (Speed("kvm", 1.0), [])
+    assert choose(qemu(**options), FakeHypervisor(Acceleration("kvm"))) == Speed("kvm", 1.0)
 
 
 def test_emulation_is_told_with_what_it_costs(qemu: MakeConfig) -> None:
-    speed, told = choose(qemu(), FakeHypervisor())
-    assert speed == Speed("tcg", 10.0)
-    assert told == [
+    speed = choose(qemu(), FakeHypervisor())
+    assert (speed.accelerator, speed.time_scale) == ("tcg", 10.0)
+    assert speed.notice == (
         "software emulation (no vmx): the guest runs about 10 times slower; "
         "its time limits are multiplied by 10"
-    ]
+    )
 
 
 @pytest.mark.parametrize("accelerator", ["tcg", "none"])
 def test_emulation_that_is_asked_for_is_not_probed(accelerator: str, qemu: MakeConfig) -> None:
     hypervisor = FakeHypervisor(Acceleration("kvm"))
-    assert choose(qemu(accelerator=accelerator), hypervisor)[0].accelerator == "tcg"
+    assert choose(qemu(accelerator=accelerator), hypervisor).accelerator == "tcg"
     assert hypervisor.asked == []
 
 

@@ -14,7 +14,7 @@ from vmforge.builders.qemu.guest import Guest, Watch, screen_of
 from vmforge.errors import CommunicatorError, HostError, Interrupted, MachineError, VmforgeError
 from vmforge.hypervisor.connection import Hypervisor
 from vmforge.hypervisor.domain import DomainSpec
-from vmforge.hypervisor.machine import VirtualMachine
+from vmforge.hypervisor.machine import SavedMemory, VirtualMachine
 from vmforge.sdk import Cancellation, Endpoint, Size
 from vmforge.sdk.testing import FakeCommunicator, FakeConnector, fake_context
 
@@ -52,7 +52,7 @@ class FakeHypervisor:
     is_embedded: bool = False
     kept: bool = False
 
-    def start(self, spec: DomainSpec) -> FakeMachine:
+    def start(self, spec: DomainSpec, *, saved: SavedMemory | None = None) -> FakeMachine:
         return self.machine
 
     def keep(self) -> None:

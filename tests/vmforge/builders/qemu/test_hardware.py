@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from vmforge.builders.qemu.arguments import wants_host_port, with_qemuargs
-from vmforge.builders.qemu.config import QemuConfig
+from vmforge.builders.qemu.config import DiskFormat, QemuConfig
 from vmforge.builders.qemu.firmware import find_firmware
 from vmforge.builders.qemu.hardware import Media, architecture, domain_spec, processors
 from vmforge.errors import HostError, VmforgeError
@@ -27,6 +27,7 @@ MakeConfig = Callable[..., QemuConfig]
 OUTPUT = Path("/srv/output")
 MEDIA = Media(
     disks=(OUTPUT / "base",),
+    disk_format=DiskFormat.QCOW2,
     discs=(Path("/srv/installer.iso"),),
     floppy=None,
     firmware=None,
@@ -58,9 +59,18 @@ SETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"disks": (OUTPUT / "base", OUTPUT / "base-1")},
     ),
+    "minimise": (
+        {"minimise": True, "disk_additional_size": ["1G"]},
+        {"disks": (OUTPUT / "base", OUTPUT / "base-1")},
+    ),
+    "minimise-zero": ({"minimise": "zero"}, {}),
     "ide-raw": (
-        {"disk_interface": "ide", "format": "raw", "disk_cache": "none", "vga": "cirrus"},
-        {"discs": (Path("/srv/installer.iso"), Path("/srv/cd.iso")), "floppy": Path("/srv/floppy.img")},
+        {"disk_interface": "ide", "disk_cache": "none", "vga": "cirrus"},
+        {
+            "disk_format": DiskFormat.RAW,
+            "discs": (Path("/srv/installer.iso"), Path("/srv/cd.iso")),
+            "floppy": Path("/srv/floppy.img"),
+        },
     ),
     "efi-tpm": ({"efi_boot": True, "vtpm": True, "tpm_device_type": "tpm-crb"}, {"firmware": EFI}),
     "pflash-tpm1": (

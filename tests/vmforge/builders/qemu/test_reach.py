@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from vmforge.builders.qemu.arguments import with_qemuargs
-from vmforge.builders.qemu.config import QemuConfig
+from vmforge.builders.qemu.config import DiskFormat, QemuConfig
 from vmforge.builders.qemu.hardware import Media, domain_spec
 from vmforge.builders.qemu.reach import Reach, own_forward
 from vmforge.communicators.none import NoneConfig, NoneConnector
@@ -22,7 +22,7 @@ from vmforge.sdk.testing import FakeConnector
 
 MakeConfig = Callable[..., QemuConfig]
 
-MEDIA = Media((Path("/srv/base"),), (), None, None, Path("/srv/serial.log"))
+MEDIA = Media((Path("/srv/base"),), DiskFormat.QCOW2, (), None, None, Path("/srv/serial.log"))
 
 
 @dataclass

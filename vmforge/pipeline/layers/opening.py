@@ -1,0 +1,39 @@
+"""Opens the layers of a build, with what the user wants of them."""
+
+from __future__ import annotations
+
+import os
+
+from vmforge.cache import Store, default_root
+from vmforge.cache.layers import LayerStore, size_limit
+from vmforge.errors import UsageError
+from vmforge.pipeline.layers.build_layers import BuildLayers
+from vmforge.pipeline.layers.fingerprints import Fingerprints, local_key
+from vmforge.pipeline.plan import PlannedBuild
+from vmforge.pipeline.run import Run
+from vmforge.sdk.context import BuildContext
+from vmforge.sdk.layers import LayerPolicy
+
+
+def layers_of(planned: PlannedBuild, context: BuildContext, run: Run) -> BuildLayers | None:
+    """The build's layers; None where its builder cannot make any, or the user wants none.
+
+    Raises `HostError` when the store cannot be used, `UsageError` for a limit that is no size.
+    """
+    own = getattr(planned.builder.config, "layers", None)
+    if not isinstance(own, LayerPolicy):
+        return None
+    policy = run.layers.policy or own
+    if policy is LayerPolicy.OFF:
+        return None
+    shared = Store(default_root(os.environ))
+    store = LayerStore(shared)
+    fingerprints = Fingerprints(shared.digests, context.template_dir, local_key(shared.root), planned.secrets)
+    return BuildLayers(planned, context, store, fingerprints, policy, run.layers, _limit(store))
+
+
+def _limit(store: LayerStore) -> int:
+    try:
+        return size_limit(store.root, os.environ)
+    except ValueError as error:
+        raise UsageError(f"`VMFORGE_LAYERS_LIMIT`: {error}") from None
