@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from vmforge.errors import HostError, VmforgeError
 from vmforge.images.blocks import read_blocks, total_size
-from vmforge.images.compression.archives import tar_blocks, write_zip
+from vmforge.images.compression.archives import tar_blocks
 from vmforge.images.compression.formats import (
     KNOWN_FORMATS,
     Archive,
@@ -18,6 +18,7 @@ from vmforge.images.compression.formats import (
 )
 from vmforge.images.compression.program import install_hint, missing_program
 from vmforge.images.compression.stream import write_compressed
+from vmforge.images.compression.zip import write_zip
 from vmforge.images.staging import StagedFile
 from vmforge.post_processors.output import check_output, output_fields
 from vmforge.sdk import (

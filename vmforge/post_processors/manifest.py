@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from vmforge.errors import VmforgeError
-from vmforge.images.staging import StagedFile, write_failed
+from vmforge.images.staging import StagedFile
+from vmforge.post_processors.lock import FileLock
+from vmforge.post_processors.manifest_details import extend, extended_path
 from vmforge.post_processors.output import check_output, output_fields
 from vmforge.sdk import (
     Artifact,
     BuildContext,
-    Cancellation,
     Config,
     PostProcessor,
     Problem,
@@ -26,8 +24,6 @@ from vmforge.sdk import (
     option,
 )
 from vmforge.sdk.late import check_late
-
-_RETRY_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +33,11 @@ class ManifestConfig(Config):
     output: str = option("packer-manifest.json", help="The file that the build is added to.", late=True)
     strip_path: bool = option(False, help="Name files without their folders.")
     strip_time: bool = option(False, help="Leave out when the build ended.")
+    extended: bool = option(
+        False,
+        help="Write a second file, `packer-manifest.extended.json` beside `packer-manifest.json`, with the "
+        "files' digests, the images' formats and the machine's hardware.",
+    )
     custom_data: Mapping[str, str] | None = option(
         None, help="Texts to note with the build; know its values, as in `{{ .Host }}`.", late=True
     )
@@ -57,14 +58,13 @@ class ManifestPostProcessor(PostProcessor[ManifestConfig]):
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         path = Path(context.render(self.config.output, output_fields(context)))
         build = self._describe(context, artifact)
-        with _Lock(path, context.cancellation):
-            builds, last_run = _read(path)
-            if context.force and last_run != context.run_uuid:
-                builds = []
-            document = {"builds": [*builds, build], "last_run_uuid": context.run_uuid}
-            with StagedFile(path, "manifest") as file:
-                file.write(to_json(document).encode())
-        context.ui.message(f"added to `{path}`")
+        entries = {path: build}
+        if self.config.extended:
+            entries[extended_path(path)] = extend(build, context, artifact)
+        with FileLock(path, "manifest", context.cancellation):
+            for manifest, entry in entries.items():
+                _add(context, manifest, entry)
+                context.ui.message(f"added to `{manifest}`")
         return Processed(artifact, keep_input=True, must_keep=True)
 
     def _describe(self, context: BuildContext, artifact: Artifact) -> dict[str, object]:
@@ -85,6 +85,15 @@ class ManifestPostProcessor(PostProcessor[ManifestConfig]):
             "packer_run_uuid": context.run_uuid,
             "custom_data": dict(sorted(custom.items())) or None,
         }
+
+
+def _add(context: BuildContext, path: Path, build: Mapping[str, object]) -> None:
+    builds, last_run = _read(path)
+    if context.force and last_run != context.run_uuid:
+        builds = []
+    document = {"builds": [*builds, build], "last_run_uuid": context.run_uuid}
+    with StagedFile(path, "manifest") as file:
+        file.write(to_json(document).encode())
 
 
 def to_json(document: object) -> str:
@@ -118,40 +127,3 @@ def _read(path: Path) -> tuple[list[Any], str]:
     except (ValueError, AttributeError) as error:
         hint = "move the file away, and a new one is made"
         raise VmforgeError(f"`{path}` is not a manifest: {error}", hint=hint) from error
-
-
-class _Lock:
-    """Holds `PATH.lock`, as other processes do that write the manifest, and removes it in the end."""
-
-    def __init__(self, path: Path, cancellation: Cancellation) -> None:
-        self._manifest = path
-        self._path = path.with_name(f"{path.name}.lock")
-        self._cancellation = cancellation
-        self._descriptor = -1
-
-    def __enter__(self) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            while not self._try_once():
-                self._cancellation.wait(_RETRY_SECONDS)
-        except OSError as error:
-            raise write_failed(self._manifest, "manifest", error) from error
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
-
-    def _try_once(self) -> bool:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # whoever held it before may have removed the file that was opened here
-            if os.path.samestat(os.fstat(descriptor), self._path.stat()):
-                self._descriptor = descriptor
-                return True
-        except (BlockingIOError, FileNotFoundError):
-            pass
-        os.close(descriptor)
-        return False

@@ -28,6 +28,7 @@ class StampConfig(Config):
     fails: bool = option(False, help="fail")
     nothing: bool = option(False, help="make no artifact")
     passes: bool = option(False, help="return the input")
+    shares: bool = option(False, help="make an artifact of the input's files and the new one")
 
 
 class Stamp(PostProcessor[StampConfig]):
@@ -45,7 +46,8 @@ class Stamp(PostProcessor[StampConfig]):
             return Processed(artifact, keep_input=True, must_keep=True)
         path = context.scratch / config.name
         path.touch()
-        made = FileArtifact("stamp", config.name, (path,), config.name)
+        files = (*artifact.files, path) if config.shares else (path,)
+        made = FileArtifact("stamp", config.name, files, config.name)
         return Processed(made, config.keep, config.must_keep)
 
 
@@ -139,3 +141,26 @@ def test_a_failure_keeps_the_image_and_the_other_chains_run(tmp_path: Path) -> N
 def test_a_failure_late_in_a_chain_keeps_what_was_made(tmp_path: Path) -> None:
     outcome, files = run(tmp_path, [[post_processor(name="one"), post_processor(fails=True)]])
     assert (listed(outcome), files) == (["built", "one"], {"image", "one"})
+
+
+def test_what_only_looks_leaves_the_decision_to_the_next_one(tmp_path: Path) -> None:
+    """Packer deletes the image here before the second chain can read it."""
+    chains = [[post_processor(passes=True), post_processor(name="one")], [post_processor(True, name="two")]]
+    outcome, files = run(tmp_path, chains)
+    assert (listed(outcome), files) == (["built", "one", "two"], {"image", "one", "two"})
+
+
+def test_what_only_looked_keeps_nothing(tmp_path: Path) -> None:
+    outcome, files = run(tmp_path, [[post_processor(passes=True), post_processor(name="one")]])
+    assert (listed(outcome), files) == (["one"], {"one"})
+
+
+def test_a_wish_to_keep_holds_where_nothing_is_made(tmp_path: Path) -> None:
+    outcome, files = run(tmp_path, [[post_processor(True, passes=True), post_processor(name="one")]])
+    assert (listed(outcome), files) == (["built", "one"], {"image", "one"})
+
+
+def test_the_image_stays_when_an_artifact_that_shares_its_files_goes(tmp_path: Path) -> None:
+    chain = [post_processor(shares=True, must_keep=True, name="sum"), post_processor(name="two")]
+    outcome, files = run(tmp_path, [chain])
+    assert (listed(outcome), files) == (["built", "two"], {"image", "two"})

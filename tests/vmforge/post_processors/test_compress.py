@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import os
 import random
 import shutil
-import struct
 import subprocess
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
 from vmforge.errors import HostError, Interrupted, VmforgeError
-from vmforge.images.blocks import BLOCK_SIZE, ZEROS, read_blocks
-from vmforge.images.compression.codecs import Bgzf, Bzip2, Codec, Gzip, Xz
-from vmforge.images.compression.formats import Algorithm, Archive, Format, detect_format
-from vmforge.images.compression.parallel import ParallelCompressor
-from vmforge.images.compression.program import ProgramCompressor
+from vmforge.images.blocks import BLOCK_SIZE
 from vmforge.post_processors.compress import CompressPostProcessor
 from vmforge.sdk import Cancellation, FileArtifact, PostProcessor, Processed
 from vmforge.sdk.testing import RecordingUi, configure, fake_context
@@ -146,93 +136,6 @@ def test_levels(tmp_path: Path, disk: Path) -> None:
     assert sizes[1] < sizes[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "format", "expected"),
-    [
-        ("a.tar.gz", "", (Archive.TAR, Algorithm.GZIP)),
-        ("a.gz", "", (Archive.NONE, Algorithm.GZIP)),
-        ("a.b.xz", "", (Archive.NONE, Algorithm.XZ)),
-        ("a.tar.zst", "", (Archive.TAR, Algorithm.ZSTD)),
-        ("a.tar", "", (Archive.TAR, Algorithm.NONE)),
-        ("a.zip", "", (Archive.ZIP, Algorithm.NONE)),
-        ("debian-12.5", "", (Archive.TAR, Algorithm.GZIP)),
-        ("a.txz", "", (Archive.TAR, Algorithm.XZ)),
-        ("a.zip", "tar.lz4", (Archive.TAR, Algorithm.LZ4)),
-        ("a", "bgzf", (Archive.NONE, Algorithm.BGZF)),
-    ],
-)
-def test_formats_by_name(name: str, format: str, expected: tuple[Archive, Algorithm]) -> None:
-    assert detect_format(name, format) == Format(*expected)
-
-
-UNPACKERS: list[tuple[Callable[[int], Codec], Callable[[bytes], bytes]]] = [
-    (Gzip, gzip.decompress),
-    (Bgzf, gzip.decompress),
-    (Bzip2, bz2.decompress),
-    (Xz, lzma.decompress),
-]
-
-
-@pytest.mark.parametrize(("codec", "unpack"), UNPACKERS)
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        [],
-        [b""],
-        [b"a"],
-        [ZEROS, ZEROS, b"tail"],
-        [b"head", ZEROS, ZEROS[:100], mixed(BLOCK_SIZE), ZEROS],
-    ],
-    ids=["nothing", "empty", "one byte", "zeros", "mixed"],
-)
-def test_any_pieces_come_back(
-    tmp_path: Path, codec: Callable[[int], Codec], unpack: Callable[[bytes], bytes], pieces: list[bytes]
-) -> None:
-    results = set()
-    for threads in (1, 3):
-        with (tmp_path / "o").open("wb") as file, ParallelCompressor(file, codec(6), threads) as compressor:
-            for piece in pieces:
-                compressor.write(piece)
-        results.add((tmp_path / "o").read_bytes())
-    (result,) = results
-    assert (unpack(result) if result else b"") == b"".join(pieces)
-
-
-def test_gzip_is_one_member_with_its_checksum(tmp_path: Path) -> None:
-    with (tmp_path / "o").open("wb") as file, ParallelCompressor(file, Gzip(6), 2) as compressor:
-        compressor.write(b"x")
-        compressor.write(ZEROS)
-        compressor.write(ZEROS)
-    data = (tmp_path / "o").read_bytes()
-    member = zlib.decompressobj(31)
-    contents = member.decompress(data)
-    assert member.eof and not member.unused_data
-    assert struct.unpack("<II", data[-8:]) == (zlib.crc32(contents), len(contents))
-
-
-def test_bgzf_members_say_their_length(tmp_path: Path) -> None:
-    data = Bgzf(6).compress(mixed(200_000), b"") + Bgzf(6).trailer()
-    members = 0
-    while data:
-        assert data[12:14] == b"BC"
-        (length,) = struct.unpack("<H", data[16:18])
-        assert len(gzip.decompress(data[: length + 1])) <= 0xFF00
-        data, members = data[length + 1 :], members + 1
-    assert members == 5
-
-
-def test_holes_are_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "sparse"
-    with path.open("wb") as file:
-        file.write(b"start")
-        file.truncate(5 * BLOCK_SIZE)
-        file.seek(5 * BLOCK_SIZE - 3)
-        file.write(b"end")
-    blocks = list(read_blocks(path))
-    assert [block is ZEROS for block in blocks] == [False, True, True, True, False]
-    assert b"".join(blocks) == path.read_bytes()
-
-
 def test_several_files_need_an_archive(tmp_path: Path, disk: Path) -> None:
     with pytest.raises(VmforgeError, match=r"o\.gz` can hold one file, but the artifact has 2") as caught:
         process(tmp_path, [disk, disk], output=str(tmp_path / "o.gz"))
@@ -294,21 +197,6 @@ def test_a_program_that_is_missing(tmp_path: Path, disk: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match="the program `zstd`, which the output needs, is not installed"):
         configure(CompressPostProcessor, {"output": "o.zst"})
-    with pytest.raises(HostError, match="`lz4` is not installed") as caught:
-        ProgramCompressor((tmp_path / "o").open("wb"), Algorithm.LZ4, 6).__enter__()
-    assert "`apt install lz4`" in caught.value.hint
-
-
-def test_a_program_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "zstd").write_text("#!/bin/sh\nexec >/dev/null\ncat >/dev/null\necho broken >&2\nexit 9\n")
-    (tmp_path / "zstd").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with (
-        (tmp_path / "o").open("wb") as file,
-        pytest.raises(HostError, match="`zstd` failed with status 9: broken"),
-        ProgramCompressor(file, Algorithm.ZSTD, 6) as compressor,
-    ):
-        compressor.write(b"x")
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
+import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vmforge import __version__
 from vmforge.errors import Interrupted, VmforgeError
 from vmforge.post_processors.manifest import ManifestPostProcessor
-from vmforge.sdk import Artifact, Cancellation, FileArtifact, PostProcessor, Processed
+from vmforge.sdk import (
+    APPLIANCE,
+    Appliance,
+    Artifact,
+    Cancellation,
+    FileArtifact,
+    FirmwareKind,
+    PostProcessor,
+    Processed,
+)
 from vmforge.sdk.testing import configure, fake_context
 
 
@@ -146,3 +159,49 @@ def test_wrong_options(options: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValueError) as caught:
         configure(ManifestPostProcessor, options)
     assert expected in str(caught.value)
+
+
+def test_the_extended_file(here: Path) -> None:
+    disk = Path("out/disk.qcow2")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "8M"], check=True)
+    appliance = Appliance(name="base", disks=(disk,), cpus=2, firmware=FirmwareKind.UEFI)
+    files = (disk, Path("out/a.txt"), Path("gone"))
+    artifact = FileArtifact("transcend.qemu", "VM", files, "files", state={APPLIANCE: appliance})
+    context = {"started": time.time() - 90, "template_digest": "ab12"}
+    process(here, artifact, context=context, extended=True, custom_data={"k": "v"}, strip_path=True)
+    (plain,) = json.loads((here / "packer-manifest.json").read_text())["builds"]
+    assert [file["name"] for file in plain["files"]] == ["disk.qcow2", "a.txt", "gone"]
+    assert "appliance" not in plain
+    (build,) = json.loads((here / "packer-manifest.extended.json").read_text())["builds"]
+    assert 90 <= build.pop("duration") < 600
+    image, text, gone = build.pop("files")
+    assert (image["name"], image["image"]) == ("disk.qcow2", {"format": "qcow2", "virtual_size": 8 << 20})
+    assert (image["size"], image["size_on_disk"]) == (disk.stat().st_size, disk.stat().st_blocks * 512)
+    assert (text["sha256"], text["image"]) == (hashlib.sha256(b"hello world!").hexdigest(), None)
+    assert gone == {"name": "gone", "size": 0}
+    assert build == {
+        **{name: value for name, value in plain.items() if name != "files"},
+        "full_name": "qemu.base",
+        "builder_id": "transcend.qemu",
+        "urls": None,
+        "appliance": {
+            "name": "base",
+            "architecture": "x86_64",
+            "cpus": 2,
+            "memory": 1 << 30,
+            "firmware": "uefi",
+            "disk_bus": "virtio",
+            "network_model": "virtio-net",
+            "accelerator": "kvm",
+        },
+        "template_sha256": "ab12",
+        "vmforge_version": __version__,
+    }
+
+
+def test_the_extended_file_of_an_upload(here: Path) -> None:
+    artifact = FileArtifact("upload", "x", (), "uploaded", state={"urls": ("s3://a/b",)})
+    process(here, artifact, extended=True, strip_time=True, output="m")
+    (build,) = json.loads((here / "m.extended").read_text())["builds"]
+    assert (build["urls"], build["files"], build["appliance"]) == (["s3://a/b"], None, None)
+    assert "duration" not in build and "build_time" not in build

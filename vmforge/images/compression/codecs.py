@@ -50,7 +50,6 @@ class _Level(NamedTuple):
 
 
 _FAST = tuple(_Level(isal_zlib, number) for number in (1, 2, 3))
-_STORED = _Level(zlib, 0)
 
 
 class Deflate:
@@ -74,11 +73,12 @@ class Deflate:
         self.size += len(block)
 
     def compress(self, block: bytes, before: bytes) -> bytes:
-        library, level = self._level if is_worthwhile(block) else _STORED
-        dictionary = before[-self._DICTIONARY :] if level else b""
-        deflate = library.compressobj(
-            level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, dictionary or None
-        )
+        if not is_worthwhile(block):
+            return _stored(block)
+        library, level = self._level
+        dictionary = before[-self._DICTIONARY :]
+        options = {"zdict": dictionary} if dictionary else {}
+        deflate = library.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, **options)
         return bytes(deflate.compress(block) + deflate.flush(zlib.Z_SYNC_FLUSH))
 
     def trailer(self) -> bytes:
@@ -105,6 +105,17 @@ class Gzip(Deflate):
 
 
 _SAMPLE, _SAMPLES, _HOPELESS = 4096, 4, 0.99
+_LONGEST_STORED = 0xFFFF
+
+
+def _stored(block: bytes) -> bytes:
+    """A block as DEFLATE stores it (RFC 1951, 3.2.4): in pieces, each after its length."""
+    view = memoryview(block)
+    pieces: list[bytes | memoryview] = []
+    for start in range(0, len(block), _LONGEST_STORED):
+        piece = view[start : start + _LONGEST_STORED]
+        pieces += [struct.pack("<BHH", 0, len(piece), len(piece) ^ 0xFFFF), piece]
+    return b"".join(pieces)
 
 
 def is_worthwhile(block: bytes) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmforge.errors import HostError, Interrupted
-from vmforge.provisioners.process import run_process
+from vmforge.scripts.process import run_process
 from vmforge.sdk import Cancellation
 
 

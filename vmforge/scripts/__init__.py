@@ -1,0 +1,1 @@
+"""Scripts and programs that components run: their options and variables, and processes on this machine."""
