@@ -224,6 +224,16 @@ class VirtualMachine:
 
         self._call("save the machine", lambda domain: freeze(domain, memory, paths, go_on_in_overlays))
 
+    def boot_again(self, overlays: Sequence[Path]) -> None:
+        """Start a machine that has turned itself off, its disks in `overlays` from now on. Raises as `start`
+        does."""
+        disks = zip(self.spec.disks, overlays, strict=True)
+        moved = tuple(replace(disk, path=path, format="qcow2") for disk, path in disks)
+        self.spec = replace(self.spec, disks=moved)
+        self._life.become(State.STARTING)
+        self._create()
+        self._run(restarts=self.restarts)
+
     @property
     def mac_addresses(self) -> tuple[str, ...]:
         """The addresses of the network cards, in order."""

@@ -334,7 +334,7 @@ def _takes_a_slot(switch: str, value: str) -> bool:
         return Options.parse(value, implied="file").get("if") in ("virtio", "scsi")
     if switch == "-net":
         return value.startswith("nic")
-    return switch == "-nic" and value != "none"
+    return switch == "-virtfs" or (switch == "-nic" and value != "none")
 
 
 def _forbids_restart(switch: str, value: str) -> bool:

@@ -61,7 +61,9 @@ def test_clones_go_on_where_the_guest_stood(hypervisor: Hypervisor, guests: Any,
     clones: list[VirtualMachine] = []
     for name in ("one", "two"):
         clone = clone_of(spec, tmp_path, base, name)
-        clones.append(hypervisor.start(clone, saved=SavedMemory(memory, tmp_path / f"{name}.memory")))
+        clones.append(
+            hypervisor.start(clone, saved=SavedMemory(lambda: memory.open("rb"), tmp_path / f"{name}.memory"))
+        )
         assert not (tmp_path / f"{name}.memory").exists()
     for clone_machine, name in zip(clones, ("one", "two"), strict=True):
         printed = wait_for_output(tmp_path / f"{name}.log")
@@ -80,7 +82,9 @@ def test_a_restored_machine_reboots_into_its_own_disk(
         wait_for_output(tmp_path / "serial.log")
         machine.checkpoint(tmp_path / "memory", [overlay(tmp_path / "after.qcow2", base)], lambda: None)
     clone = clone_of(spec, tmp_path, base, "clone")
-    with hypervisor.start(clone, saved=SavedMemory(tmp_path / "memory", tmp_path / "copy")) as restored:
+    with hypervisor.start(
+        clone, saved=SavedMemory(lambda: (tmp_path / "memory").open("rb"), tmp_path / "copy")
+    ) as restored:
         port = restored.forward(22)
         restored._driver.monitor(restored._domain, "sendkey ctrl-alt-delete")  # the BIOS reboots
         deadline = time.monotonic() + LONG
@@ -95,7 +99,9 @@ def test_a_restored_machine_reboots_into_its_own_disk(
 def test_damaged_memory_is_refused(hypervisor: Hypervisor, guests: Any, tmp_path: Path) -> None:
     (tmp_path / "memory").write_bytes(b"nothing")
     with pytest.raises(VmforgeError, match="not a file of libvirt's"):
-        hypervisor.start(guests.spec(), saved=SavedMemory(tmp_path / "memory", tmp_path / "copy"))
+        hypervisor.start(
+            guests.spec(), saved=SavedMemory(lambda: (tmp_path / "memory").open("rb"), tmp_path / "copy")
+        )
     assert not (tmp_path / "copy").exists()
 
 
