@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vmforge.errors import HostError, VmforgeError
+from vmforge.errors import VmforgeError
 from vmforge.hypervisor import disks
-from vmforge.images.compression.formats import Algorithm
-from vmforge.images.compression.program import install_hint, missing_program
 from vmforge.images.disk import DEFAULT_LEVEL, DiskJob, write_disk
 from vmforge.images.formats import APPLIANCE_FORMATS, Compression, ExportFormat, target_path
 from vmforge.images.ova import PackageOptions, write_ova, write_ovf_folder
@@ -59,12 +57,6 @@ def refuse_own_files(targets: Iterable[Path], appliance: Appliance) -> None:
             raise VmforgeError(f"`{target}` is the image itself", hint="choose another output name")
 
 
-def missing_for(format: ExportFormat) -> tuple[str, str]:
-    """The program that a format needs and this machine lacks, and how to get it; empty texts if none."""
-    program = missing_program(Algorithm.ZSTD) if format is ExportFormat.RAW_ZST else ""
-    return (program, install_hint(program)) if program else ("", "")
-
-
 def export(
     appliance: Appliance,
     output: Path,
@@ -80,9 +72,6 @@ def export(
     """
     targets = target_files(appliance, output, format)
     refuse_own_files(targets, appliance)
-    program, hint = missing_for(format)
-    if program:
-        raise HostError(f"the program `{program}` is not installed", hint=hint)
     found = [disks.info(disk, cancellation) for disk in appliance.disks]
     virtual = sum(disk.virtual_size.bytes for disk in found)
     if format is ExportFormat.OVA:

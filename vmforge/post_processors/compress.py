@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from vmforge.errors import HostError, VmforgeError
+from vmforge.errors import VmforgeError
 from vmforge.images.blocks import read_blocks, total_size
 from vmforge.images.compression.archives import tar_blocks
 from vmforge.images.compression.formats import (
@@ -16,7 +16,6 @@ from vmforge.images.compression.formats import (
     Format,
     detect_format,
 )
-from vmforge.images.compression.program import install_hint, missing_program
 from vmforge.images.compression.stream import write_compressed
 from vmforge.images.compression.zip import write_zip
 from vmforge.images.staging import StagedFile
@@ -69,10 +68,6 @@ class CompressPostProcessor(PostProcessor[CompressConfig]):
         if not 1 <= config.compression_level <= _BEST_LEVEL:
             summary = f"`compression_level` is {config.compression_level}, so {_level(config)} is used"
             yield Problem(summary, option="compression_level", hint="levels go from 1 to 9", warning=True)
-        program = missing_program(detect_format(config.output, config.format).algorithm)
-        if program:
-            summary = f"the program `{program}`, which the output needs, is not installed"
-            yield Problem(summary, option="output", hint=install_hint(program), warning=True)
 
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         target = Path(context.render(self.config.output, output_fields(context)))
@@ -123,6 +118,3 @@ def _check_input(files: Sequence[Path], target: Path, format: Format) -> None:
         raise VmforgeError(
             f"`output` is the artifact's own file `{target}`", hint="set `output` to another name"
         )
-    program = missing_program(format.algorithm)
-    if program:
-        raise HostError(f"the program `{program}` is not installed", hint=install_hint(program))

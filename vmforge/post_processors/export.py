@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmforge.images.disk import DEFAULT_LEVEL
-from vmforge.images.export import Exported, ExportOptions, export, missing_for
+from vmforge.images.export import Exported, ExportOptions, export
 from vmforge.images.formats import (
     APPLIANCE_FORMATS,
     QEMU_FORMATS,
@@ -199,11 +199,6 @@ def _check_formats(config: ExportConfig) -> Iterator[Problem]:
     if not formats:
         known = ", ".join(f"`{format}`" for format in ExportFormat)
         yield Problem("no format is named", hint=f"set `formats`; known are {known}")
-    for format in formats:
-        program, hint = missing_for(format)
-        if program:
-            summary = f"the program `{program}`, which `{format}` needs, is not installed"
-            yield Problem(summary, option="formats", hint=hint, warning=True)
 
 
 def _copy_nvram(source: Path, output: Path) -> Path:

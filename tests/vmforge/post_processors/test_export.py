@@ -253,7 +253,5 @@ def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> No
 def test_a_missing_program(tmp_path: Path, artifact: FileArtifact, monkeypatch: pytest.MonkeyPatch) -> None:
     component = ExportPostProcessor(configure(ExportPostProcessor, {"formats": ["raw.gz"]}).config)
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(ValueError, match=r"the program `zstd`, which `raw\.zst` needs"):
-        configure(ExportPostProcessor, {"formats": ["raw.zst"]})
     with pytest.raises(HostError, match="`qemu-img` is not installed"):
         component.process(fake_context(tmp_path), artifact)
