@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from vmforge.cli.replacing import replace_file
 from vmforge.cli.terminal import Terminal
-from vmforge.errors import UsageError, VmforgeError
+from vmforge.errors import UsageError
 
 if TYPE_CHECKING:
     from vmforge.template.fixes import FixedTemplate
@@ -47,19 +48,9 @@ def command(
         shown.data(f"{fixed.text}\n".encode())
     raise_errors(findings)
     if write and fixed.changes:
-        _write(template, fixed)
+        replace_file(template, fixed.text.encode())
 
 
 def _list_changes(shown: Terminal, fixed: FixedTemplate) -> None:
     for change in fixed.changes:
         shown.note(f"{change.place}: `{change.fixer.name}` {change.fixer.description}")
-
-
-def _write(path: Path, fixed: FixedTemplate) -> None:
-    from vmforge.cli.fmt import replace_file
-
-    try:
-        replace_file(path, fixed.text.encode())
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise VmforgeError(f"`{path}` cannot be written: {reason}") from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from vmforge.cli.replacing import replace_file
 from vmforge.cli.terminal import Terminal
 from vmforge.errors import VmforgeError
 
@@ -71,16 +72,16 @@ class _Run:
         """Raises `VmforgeError` for a file that cannot be read or written."""
         try:
             before = path.read_bytes()
-            after = self._formatted(before, str(path))
-            if after is not None and after != before:
-                self.changed = True
-                self.shown.print(str(path))
-                if self.write:
-                    replace_file(path, after)
-                self._show_changes(before, after, str(path))
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise VmforgeError(f"`{path}` cannot be formatted: {reason}") from error
+            raise VmforgeError(f"`{path}` cannot be read: {reason}") from error
+        after = self._formatted(before, str(path))
+        if after is not None and after != before:
+            self.changed = True
+            self.shown.print(str(path))
+            if self.write:
+                replace_file(path, after)
+            self._show_changes(before, after, str(path))
 
     def format_standard_input(self) -> None:
         before = sys.stdin.buffer.read()
@@ -147,18 +148,3 @@ def _changes(before: bytes, after: bytes, name: str) -> Iterator[bytes]:
     )
     for line in lines:
         yield line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n"
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one step: after a crash there is all of the new one or all of the old one."""
-    from vmforge.cache.durable import move_durably
-
-    final = path.resolve()  # a symbolic link stays one
-    staged = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    try:
-        with staged.open("xb") as file:
-            file.write(content)
-        staged.chmod(final.stat().st_mode & 0o7777)
-        move_durably(staged, final)
-    finally:
-        staged.unlink(missing_ok=True)

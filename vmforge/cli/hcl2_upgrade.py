@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from vmforge.cli.replacing import replace_file
 from vmforge.cli.terminal import Terminal
-from vmforge.errors import HostError
 
 if TYPE_CHECKING:
     from vmforge.sdk.registry import Kind
@@ -53,7 +52,7 @@ def command(
         shown.data(content)
     else:
         target = Path(output_file or f"{template}{_ENDING}")
-        _write(target, content)
+        replace_file(target, content, hint="name another file with `-output-file`")
         shown.print(f"Wrote `{target}`.")
     shown.diagnostics(upgraded.warnings)
 
@@ -66,20 +65,3 @@ def _requirement(kind: Kind, component: str) -> PluginRequirement | None:
     if plugin is None:
         return None
     return PluginRequirement(plugin.name, plugin.source, _VERSIONS.get(plugin.owner, _ANY_VERSION))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file in one step, over one that is there."""
-    from vmforge.cache.durable import move_durably
-
-    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with staged.open("xb") as file:
-            file.write(content)
-        move_durably(staged, path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        hint = "name another file with `-output-file`"
-        raise HostError(f"`{path}` cannot be written: {reason}", hint=hint) from error
-    finally:
-        staged.unlink(missing_ok=True)

@@ -13,7 +13,10 @@ Run = Callable[..., Any]
 TEMPLATE = {
     "variables": {"name": "x"},
     "builders": [{"type": "qemu", "iso_url": "a.iso", "iso_checksum": "none", "ssh_username": "root"}],
-    "provisioners": [{"type": "windows-update"}, {"type": "shell", "inline": ["echo {{user `name`}}"]}],
+    "provisioners": [
+        {"type": "windows-update", "filters": [{"include": "$true"}]},
+        {"type": "shell", "inline": ["echo {{user `name`}}"]},
+    ],
 }
 PLUGINS = """\
 packer {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from vmforge.cli.app import run
 from vmforge.sdk.compatibility import PACKER_VERSION
 
 Write = Callable[[str], str]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -122,3 +124,24 @@ def test_a_wrong_policy_is_refused_before_anything_is_read(
 ) -> None:
     assert run(["build", "-on-error=retry", write("this is no template")]) == 2
     assert "`-on-error=retry` is none of `cleanup`" in capsys.readouterr().err
+
+
+def test_findings_in_standard_input_show_their_line(vmforge: Run, golden: Callable[[str, str], None]) -> None:
+    broken = b'{\r\n  "builders": [{"type": "null",}]\r\n}'
+    wrong = b'{"builders": [{"type": "null", "communicator": "none",\n\t"wrong": ["\xc3\xa4"]}]}'
+    twice = b'{"builders": [\n  {"type": "null"},\n  {"type": "null"}\n]}'
+    texts = [vmforge("validate", "-", stdin=text).text for text in (broken, wrong, b"[]")]
+    texts.append(vmforge("inspect", "-", stdin=twice).text)
+    golden("template/standard_input.txt", "\n".join(texts))
+
+
+def test_numbers_of_any_length_are_written(vmforge: Run, write: Write) -> None:
+    template = write(
+        'locals {\n  n = 1e5000\n  t = format("%d", 1e5000)\n}\nsource "file" "x" {\n  target = 1e5000\n}\n'
+        'build {\n  sources = ["file.x"]\n}\n'
+    )
+    for command in (["inspect"], ["inspect", "--json"], ["validate"]):
+        assert vmforge(*command, template).status == 0, command
+    done = vmforge("console", stdin=b'indent(1e400, "x")\n[1][1e5000]\n')
+    assert done.status == 1
+    assert "too many" in done.err and "there is no element 1000" in done.err

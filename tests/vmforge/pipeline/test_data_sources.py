@@ -152,3 +152,56 @@ def test_a_build_that_needs_its_value_fails(
 def test_values_of_the_running_build_are_no_fault(loading: Callable[[str], Loading]) -> None:
     load = loading(MISSING % ('"x"', '"${build.ID}"'))
     assert not any("error" in line for line in planned(load, strict=True))
+
+
+def test_dynamic_blocks_may_depend_on_data_sources(loading: Callable[[str], Loading]) -> None:
+    """Also on those that another makes, whatever the order; while it is not known what they make, what
+    they might make is unknown, and no mistake."""
+    load = loading(
+        """
+        locals {
+          names = data.null.list.output
+          all   = "${data.null.second-y.output} ${data.null.first-y.output}"
+        }
+        dynamic "data" {
+          for_each = [data.null.first-x.output, data.null.first-y.output]
+          labels   = ["null", "second-${data.value}"]
+          content { input = "again ${data.value}" }
+        }
+        dynamic "data" {
+          for_each = split(",", local.names)
+          labels   = ["null", "first-${data.value}"]
+          content { input = data.value }
+        }
+        dynamic "data" {
+          for_each = ["none", "some"]
+          labels   = ["null", made.value == "none" ? "none" : "some${length([data.null.first-x])}"]
+          iterator = made
+          content { input = made.value }
+        }
+        data "null" "list" { input = data.null.ends.output }
+        data "null" "ends" { input = "x,y" }
+        """
+    )
+    assert read_data_sources(load, Registry(), STARTED).local_values["all"].value == "again y y"
+
+
+def test_what_nothing_makes_is_a_mistake(loading: Callable[[str], Loading]) -> None:
+    load = loading(
+        """
+        data "null" "list" { input = "x" }
+        dynamic "data" {
+          for_each = [data.null.list.output]
+          labels   = ["null", data.value]
+          content { input = data.null.gone.output }
+        }
+        dynamic "data" {
+          for_each = data.null.lost
+          labels   = ["null", data.value]
+          content { input = "a" }
+        }
+        """
+    )
+    with pytest.raises(DiagnosticError) as raised:
+        read_data_sources(load, Registry(), STARTED)
+    assert any("`lost`" in message for message in messages(raised))

@@ -38,7 +38,7 @@ build {
     inlin = ["typo"]
     only  = ["amazon-ebs.second"]
   }
-  post-processor "vagrant" {
+  post-processor "docker-push" {
     only = ["amazon-ebs.cloud"]
   }
 }
@@ -63,7 +63,7 @@ def test_to_validate_each_is_one_warning(findings: Callable[..., list[Diagnostic
     assert [f"{d.severity}: {d.summary}" for d in found] == [
         "warning: there is no builder `amazon-ebs`",
         "warning: there is no provisioner `brewer-tea`",
-        "warning: there is no post-processor `vagrant`",
+        "warning: there is no post-processor `docker-push`",
     ]
     assert all(d.range is not None for d in found)
 
@@ -76,7 +76,7 @@ def test_to_build_each_is_an_error_that_says_where_packer_has_it_from(
     assert [d.hint for d in found] == [
         "it comes with Packer's plugin `github.com/hashicorp/amazon`, which vmforge has nothing for yet",
         "it comes with Packer's plugin `example.com/me/brewer`, which vmforge has nothing for yet",
-        "it comes with Packer's plugin `vagrant`, which vmforge has nothing for yet",
+        "it comes with Packer's plugin `docker`, which vmforge has nothing for yet",
     ]
 
 

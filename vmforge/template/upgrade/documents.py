@@ -21,7 +21,7 @@ from vmforge.template.upgrade import notes
 from vmforge.template.upgrade.bodies import BodyWriter
 from vmforge.template.upgrade.expressions import Scope
 from vmforge.template.upgrade.names import Names
-from vmforge.template.upgrade.options import Options, options_for
+from vmforge.template.upgrade.options import Options, may_have_blocks, options_for
 from vmforge.template.upgrade.sources import Source, name_sources
 from vmforge.template.upgrade.texts import Texts, is_computed
 from vmforge.template.upgrade.tokens import Interpolation, Part, block, comment, key, quoted
@@ -214,7 +214,7 @@ class _Document:
         if plugin is not None:
             self._plugins[plugin.name] = plugin
         options = options_for(kind, entry.type, self.registry)
-        if options is None:
+        if options is None and may_have_blocks(entry.node):
             summary = f"vmforge has no {kind} `{entry.type}`: which of its options are blocks is a guess"
             hint = "lists of objects are written as blocks, as Packer's plugins mostly have them"
             place = entry.fields.find("type") or entry.node

@@ -79,6 +79,11 @@ def _objects(node: JsonNode) -> list[JsonObject] | None:
     return objects if objects and len(objects) == len(node.items) else None
 
 
+def may_have_blocks(component: JsonObject) -> bool:
+    """Whether an option of a component is an object or a list of objects, which may mean blocks."""
+    return any(m.name.value.lower() != "override" and _objects(m.value) for m in component.members)
+
+
 def options_for(kind: Kind, name: str, registry: Registry) -> Options | None:
     """The options of a component, with those of all communicators for a builder; None when it is not
     installed or cannot be loaded."""

@@ -131,6 +131,20 @@ def test_a_variable_holds_what_only_the_run_knows(tmp_path: Path) -> None:
     assert "    null: it says hello" in done.stdout
 
 
+def test_a_field_that_a_variable_misspells_is_found_before_the_build(
+    load_json: Load, started: datetime
+) -> None:
+    provisioner = '{"type": "shell-local", "inline": ["true"], "execute_command": ["{{ user `shell` }}"]}'
+    template = load_json(
+        '{"variables": {"shell": "{{ .Var }} sh {{ .Script }}"}, "builders": [{"type": "null",'
+        f' "communicator": "none"}}], "provisioners": [{provisioner}]}}'
+    )
+    planned = planner(template, started)
+    planned.plan()
+    (finding,) = planned.diagnostics
+    assert "unknown field `.Var`" in finding.summary and "did you mean `.Vars`" in finding.summary
+
+
 def test_the_flag_forces_the_language(tmp_path: Path) -> None:
     (tmp_path / "odd.pkr.hcl").write_text(TEMPLATE)
     (tmp_path / "template").write_text('variable "x" {\n}\n')
