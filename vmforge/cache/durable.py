@@ -34,8 +34,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_record(path: Path, record: Mapping[str, object]) -> None:
-    """Replace a small JSON file, which only its owner may read, in one step. A record may be lost in a crash of
-    the machine, never half written."""
+    """Replace a small JSON file, which only its owner may read, in one step. A record may be lost when the
+    machine crashes, never half written."""
     staged = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     with space_checked(path.parent):
         try:

@@ -16,11 +16,12 @@ from vmforge.cli.flags import Command, Group
 from vmforge.cli.terminal import Terminal, terminal
 from vmforge.errors import Interrupted, VmforgeError
 
-# Each is a module of this package with its NAME and its `command`.
+# Each is a module of this package with its NAME and its `command`, a function or a program of its own.
 _COMMANDS: Final = (
     "build",
     "post_process",
     "shell",
+    "cache",
     "validate",
     "inspect",
     "fmt",
@@ -50,7 +51,10 @@ def _app(names: Sequence[str]) -> typer.Typer:
     app.callback()(_global_flags)
     for name in names:
         module = import_module(f"vmforge.cli.{name}")
-        app.command(name=module.NAME, cls=Command)(module.command)
+        if isinstance(module.command, typer.Typer):
+            app.add_typer(module.command, name=module.NAME)
+        else:
+            app.command(name=module.NAME, cls=Command)(module.command)
     return app
 
 

@@ -12,12 +12,19 @@ from vmforge.hypervisor.devices.element import child, element
 from vmforge.hypervisor.library import libvirt
 
 
-def freeze(domain: Any, memory: Path, overlays: Mapping[Path, Path], while_still: Callable[[], None]) -> None:
+def freeze(
+    domain: Any,
+    memory: Path,
+    overlays: Mapping[Path, Path],
+    while_still: Callable[[], None],
+    before_it_goes_on: Callable[[], None],
+) -> None:
     """Write the guest's memory to `memory`, and let each disk go on in its overlay, an existing qcow2 image
-    with the disk behind it. The guest stands still meanwhile; `while_still` is called before it goes on.
+    with the disk behind it. The guest stands still from before `while_still` is called until after
+    `before_it_goes_on`, which is called once the overlays are in use.
 
-    Raises `MachineError` when libvirt cannot do that (a device that cannot be saved, say); the machine
-    then runs on as it was.
+    Raises `MachineError` when libvirt cannot do that (a device that cannot be saved, say), and what
+    `while_still` raises; the machine then runs on as it was.
     """
     flags = (
         libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
@@ -26,8 +33,9 @@ def freeze(domain: Any, memory: Path, overlays: Mapping[Path, Path], while_still
     )
     domain.suspend()
     try:
+        while_still()  # first: once the overlays are in use there is no way back
         domain.snapshotCreateXML(snapshot_xml(domain.XMLDesc(0), memory, overlays), flags)
-        while_still()
+        before_it_goes_on()
     except libvirt.libvirtError as error:
         memory.unlink(missing_ok=True)
         raise faults.failed(error, "save the machine's memory") from error

@@ -212,7 +212,8 @@ class VirtualMachine:
     def checkpoint(self, memory: Path, overlays: Sequence[Path], while_still: Callable[[], None]) -> None:
         """Freeze the disks as they are and write the guest's memory to `memory`; the guest goes on in
         `overlays`, an existing qcow2 image over each disk, in their order. It stands still meanwhile, and
-        `while_still` is called before it goes on. Raises `MachineError` when that cannot be done."""
+        `while_still` is called first. Raises `MachineError` when that cannot be done, and what `while_still`
+        raises; the machine then goes on as it was."""
         disks = self.spec.disks
         paths = {disk.path: overlay for disk, overlay in zip(disks, overlays, strict=True)}
 
@@ -220,9 +221,11 @@ class VirtualMachine:
             # before the guest runs again: a reboot must find it where it is
             moved = (replace(disk, path=paths[disk.path], format="qcow2") for disk in disks)
             self.spec = replace(self.spec, disks=tuple(moved))
-            while_still()
 
-        self._call("save the machine", lambda domain: freeze(domain, memory, paths, go_on_in_overlays))
+        self._call(
+            "save the machine",
+            lambda domain: freeze(domain, memory, paths, while_still, go_on_in_overlays),
+        )
 
     def boot_again(self, overlays: Sequence[Path]) -> None:
         """Start a machine that has turned itself off, its disks in `overlays` from now on. Raises as `start`
@@ -280,6 +283,8 @@ class VirtualMachine:
             self._domain = self._starter.restore(self.spec, saved.open, saved.scratch)
         else:
             self._domain = self._starter.start(self.spec, again=self._domain is not None)
+        # the installer's: once it has rebooted the machine, the disk is what boots
+        self.spec = replace(self.spec, kernel=None)
         monitor = self._monitor(self._domain)
         try:
             network.add_static(monitor, self.spec)

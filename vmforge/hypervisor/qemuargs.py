@@ -68,6 +68,11 @@ def translate(spec: DomainSpec, qemuargs: Iterable[Sequence[str]], folder: Path 
     return Translation(final, tuple(work.warnings))
 
 
+def forbids_restart(qemuargs: Iterable[Sequence[str]]) -> bool:
+    """Whether a machine with these arguments is reset in place when its guest reboots."""
+    return any(_forbids_restart(switch, "".join(parts)) for switch, *parts in filter(None, qemuargs))
+
+
 def _join(qemuargs: Iterable[Sequence[str]]) -> dict[str, list[str]]:
     """The user's values of each switch, in the order in which switches first appear."""
     joined: dict[str, list[str]] = {}

@@ -116,6 +116,26 @@ def test_a_machine_that_cannot_be_saved_runs_on(hypervisor: Hypervisor, guests: 
         wait_for_output(tmp_path / "serial.log", more_than=(tmp_path / "serial.log").stat().st_size)
 
 
+@pytest.mark.machine
+def test_a_machine_runs_on_as_it_was_when_the_rest_cannot_be_kept(
+    hypervisor: Hypervisor, guests: Any, tmp_path: Path
+) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    base = overlay(tmp_path / "base.qcow2", guests.disk("disk.raw", "count"), "raw")
+    after = overlay(tmp_path / "after.qcow2", base)
+    with hypervisor.start(guests.spec("count", disks=(Disk(base),))) as machine:
+        wait_for_output(tmp_path / "serial.log")
+        with pytest.raises(OSError, match="No space left"):
+            machine.checkpoint(tmp_path / "memory", [after], fail)
+        assert machine.spec.disks[0].path == base
+        assert not (tmp_path / "memory").exists()
+        after.unlink()
+        wait_for_output(tmp_path / "serial.log", more_than=(tmp_path / "serial.log").stat().st_size)
+        machine.check()
+
+
 def test_the_snapshot_of_a_domain_leaves_its_discs_alone() -> None:
     domain = """
     <domain><devices>

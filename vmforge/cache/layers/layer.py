@@ -55,6 +55,11 @@ class Layer:
         record = read_record(self.folder / VALUES) or {}
         return {name: str(value) for name, value in record.items()}
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether the guest ran when the layer was made."""
+        return MEMORY in self.sizes or COMPRESSED_MEMORY in self.sizes
+
     def open_memory(self) -> BinaryIO:
         """The guest's memory, as the hypervisor wrote it. OSError comes through."""
         if not self.sealed:
@@ -113,13 +118,9 @@ def _from_record(folder: Path, record: Any) -> Layer | None:
     try:
         if record["format"] != _FORMAT:
             return None
-        return Layer(
-            id=folder.name,
-            folder=folder,
-            created=float(record["created"]),
-            disks=tuple(record["disks"]),
-            **{name: str(record[name]) for name in _TEXTS},
-            **{name: dict(record[name]) for name in _TABLES},
-        )
+        fields: dict[str, Any] = {name: str(record[name]) for name in _TEXTS}
+        fields |= {name: dict(record[name]) for name in _TABLES}
+        fields |= {"created": float(record["created"]), "disks": tuple(record["disks"])}
+        return Layer(id=folder.name, folder=folder, **fields)
     except (KeyError, TypeError, ValueError):
         return None

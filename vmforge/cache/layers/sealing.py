@@ -16,8 +16,8 @@ from vmforge.cache.layers.layer import COMPRESSED_MEMORY, MEMORY, RECORD, Layer,
 from vmforge.cache.lock import Cancellable
 
 _CHUNK: Final = 1024 * 1024
-# More compression costs more than the disk it saves: measured 209 MB to 62 MB in a second at level 3.
-_LEVEL: Final = 3
+# Measured on 103 MB of memory: 45 MB in 0.18 s of CPU at level 1, 43 MB in 0.33 s at level 3.
+_LEVEL: Final = 1
 
 
 def seal(layer: Layer, cancellation: Cancellable) -> Layer:

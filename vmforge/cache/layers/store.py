@@ -22,16 +22,21 @@ from vmforge.errors import HostError
 
 
 class LayerStore:
-    """The layers of a store. Safe to use from several processes and threads at once."""
+    """The layers of a store. Safe to use from several processes and threads at once.
+
+    Raises `HostError` where there can be none that nobody else may read.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.root = store.root / "layers"
         self._locks = store.root / "locks"
-        self.root.mkdir(mode=0o700, exist_ok=True)
-        if self.root.stat().st_mode & 0o077:
-            with suppress(PermissionError):  # somebody else's store
+        try:
+            self.root.mkdir(mode=0o700, exist_ok=True)
+            if self.root.stat().st_mode & 0o077:
                 self.root.chmod(0o700)
+        except OSError as error:
+            raise self._unusable(error) from error
 
     # -- making ---------------------------------------------------------------------------------
 
@@ -49,6 +54,8 @@ class LayerStore:
         except FileNotFoundError:
             hint = "build again, and leave the cache alone meanwhile (`vmforge cache prune` deletes safely)"
             raise HostError(f"the cache `{self._store.root}` was deleted", hint=hint) from None
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def commit(self, folder: LayerFolder, layer: Layer) -> Layer:
         """Make a folder the layer of its key, as it is. Raises `HostError` on a full disk; OSError comes
@@ -137,8 +144,11 @@ class LayerStore:
         return read_layer(self.root / id)
 
     def layers(self) -> list[Layer]:
-        """Every whole layer, the longest unused first."""
-        found = (self.read(folder.name) for folder in self._folders())
+        """Every whole layer that can be read, the longest unused first."""
+        found = []
+        for folder in self._folders():
+            with suppress(HostError):
+                found.append(self.read(folder.name))
         return sorted((layer for layer in found if layer is not None), key=lambda layer: layer.last_used)
 
     def in_use(self, layer: Layer) -> bool:
@@ -166,12 +176,21 @@ class LayerStore:
 
     def sweep(self) -> int:
         """Delete what ended processes left in the making, and layers that were not sealed before this machine
-        was stopped or whose lower layer is gone; returns the bytes that this freed."""
+        was stopped, whose lower layer is gone, or in whose place there is a newer one; returns the bytes that
+        this freed."""
         freed = 0
         for folder in self._folders():
             if not self._is_of_use(folder):
                 size = occupied(folder)
                 freed += size if self._delete(folder, self.read(folder.name), self._is_of_use) else 0
+        # the upper ones first, so that the lower ones have nothing on them
+        for layer in sorted(self.layers(), key=lambda layer: layer.created, reverse=True):
+            if not self._is_findable(layer.folder):
+                freed += layer.size if self._delete(layer.folder, layer, self._is_findable) else 0
+        for lock_file in self._locks.glob("layer-*"):
+            folder = self.root / lock_file.name.removeprefix("layer-")
+            if not folder.exists():
+                self._delete(folder, None, Path.exists)
         return freed
 
     def prune(self, limit: int, *, unused_since: float = 0.0, rehearse: bool = False) -> list[Layer]:
@@ -224,13 +243,24 @@ class LayerStore:
             return []
 
     def _is_of_use(self, folder: Path) -> bool:
+        try:
+            layer = self.read(folder.name)
+            if layer is None:
+                return kept_over(folder) is not None
+            if not layer.sealed and layer.boot != _boot_id():
+                return False
+            tidy(layer)
+            return all(part is not None for part in self._chain(layer))
+        except HostError:  # it cannot be told
+            return True
+
+    def _is_findable(self, folder: Path) -> bool:
+        """Whether its key leads to this layer, or another layer or a kept machine lies on it."""
         layer = self.read(folder.name)
-        if layer is None:
-            return kept_over(folder) is not None
-        if not layer.sealed and layer.boot != _boot_id():
-            return False
-        tidy(layer)
-        return all(part is not None for part in self._chain(layer))
+        if layer is None or self._store.bound(_bound(layer.key)) == {"layer": layer.id}:
+            return True
+        above = {other.parent for other in self.layers()} | {kept_over(other) for other in self._folders()}
+        return layer.id in above
 
     def _delete(
         self, folder: Path, layer: Layer | None, unless: Callable[[Path], bool] = lambda folder: False
@@ -291,6 +321,10 @@ class LayerStore:
         if not layer.sealed:
             return layer.written[path.name] == written
         return self._store.digests.digests(path, ["sha256"])["sha256"] == layer.files[path.name]
+
+    def _unusable(self, error: OSError) -> HostError:
+        hint = "set `VMFORGE_CACHE_DIR` to a folder of your own"
+        return HostError(f"layers cannot be kept in `{self.root}`: {error.strerror}", hint=hint)
 
     def _lock_file(self, id: str) -> Path:
         return self._locks / f"layer-{id}"

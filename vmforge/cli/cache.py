@@ -1,0 +1,295 @@
+"""`vmforge cache`: the layers and ISOs that builds keep for each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from vmforge.cli.cache_listing import (
+    count_text,
+    described,
+    iso_as_json,
+    iso_table,
+    layer_as_json,
+    layer_tables,
+    manifest,
+    origin_of,
+    short_id,
+    size_text,
+)
+from vmforge.cli.flags import Command, Group
+from vmforge.cli.terminal import Terminal
+from vmforge.errors import HostError, UsageError, VmforgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vmforge.cache import Store, StoredObject
+    from vmforge.cache.layers import Layer, LayerStore
+
+NAME = "cache"
+
+command = typer.Typer(
+    cls=Group,
+    help="List, check and delete what builds keep for each other: layers and ISOs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+# How many letters of an id one must give.
+_SHORTEST: Final = 4
+_DAYS: Final = re.compile(r"(\d+(?:\.\d+)?)d")
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON; sizes in bytes, times in seconds since 1970.")]
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """Both halves of the cache, opened. Raises `HostError` when that cannot be done."""
+
+    store: Store
+    layers: LayerStore
+
+    @classmethod
+    def open(cls) -> _Cache:
+        from vmforge.cache import Store, default_root
+        from vmforge.cache.layers import LayerStore
+
+        store = Store(default_root(os.environ))
+        return cls(store, LayerStore(store))
+
+    def limit(self) -> int:
+        """Raises `UsageError` for a limit that is no size."""
+        from vmforge.cache.layers import size_limit
+
+        try:
+            return size_limit(self.layers.root, os.environ)
+        except ValueError as error:
+            raise UsageError(f"`VMFORGE_LAYERS_LIMIT`: {error}") from None
+
+
+@command.command("ls", cls=Command)
+def list_all(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the layers of each build, and the ISOs.
+
+    A layer lies on the one that is named behind it, and holds only what its step changed.
+    """
+    shown: Terminal = context.obj
+    cache = _Cache.open()
+    layers, isos = cache.layers.layers(), cache.store.objects()
+    if as_json:
+        listed = {
+            "layers": [layer_as_json(cache.layers, layer) for layer in layers],
+            "isos": [iso_as_json(iso) for iso in isos],
+        }
+        shown.print(json.dumps(listed, indent=2))
+        return
+    for line in (*layer_tables(cache.layers, layers), *iso_table(isos)):
+        shown.print(line)
+    if not layers and not isos:
+        shown.print(f"the cache `{cache.store.root}` is empty")
+
+
+@command.command("show", cls=Command)
+def show(
+    context: typer.Context,
+    layer: Annotated[
+        str, typer.Argument(metavar="ID|STEP", help="The layer: the first letters of its id, or its step.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a layer was made of: its inputs, its files, the layers below it."""
+    shown: Terminal = context.obj
+    cache = _Cache.open()
+    found = _chosen(cache.layers.layers(), layer)
+    if as_json:
+        shown.print(json.dumps(manifest(cache.layers, found), indent=2))
+        return
+    for line in described(cache.layers, found):
+        shown.print(line)
+
+
+@command.command("prune", cls=Command)
+def prune(
+    context: typer.Context,
+    limit: Annotated[
+        str, typer.Option("--limit", metavar="SIZE", help="Leave layers of this size at most (`10G`).")
+    ] = "",
+    older_than: Annotated[
+        str,
+        typer.Option("--older-than", metavar="AGE", help="Delete what was unused for so long (`7d`, `12h`)."),
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Delete every layer that is not in use.")] = False,
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Also the disks of machines that `-on-error=abort` left to you.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; say what would be.")] = False,
+) -> None:
+    """Delete the longest unused layers, down to the limit that builds keep to as well.
+
+    Never one that a running build uses, nor one that another lies on.
+    """
+    shown: Terminal = context.obj
+    if everything and (limit or older_than):
+        raise UsageError("`-all` leaves nothing for `-limit` and `-older-than`")
+    cache = _Cache.open()
+    allowed = _allowed(cache, limit, bounded_by_age=bool(older_than), everything=everything)
+    since = time.time() - _age(older_than) if older_than else 0.0
+    freed = 0 if dry_run else cache.layers.sweep()
+    if freed:
+        shown.print(f"deleted what ended builds left, or has been made again: {size_text(freed)}")
+    if kept:
+        freed += _discard_kept(shown, cache, dry_run)
+    verb = "would delete" if dry_run else "deleted"
+    for layer in cache.layers.prune(allowed, unused_since=since, rehearse=dry_run):
+        shown.print(f"{verb} {short_id(layer)}  {size_text(layer.size):>9}  {layer.build}: {layer.step}")
+        freed += layer.size
+    shown.print(f"{size_text(freed)} {'would be freed' if dry_run else 'freed'}")
+
+
+@command.command("verify", cls=Command)
+def verify(
+    context: typer.Context,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what is damaged.")] = False,
+) -> int:
+    """Read every layer and ISO again in full; exits with 1 when one is not what was written."""
+    shown: Terminal = context.obj
+    cache = _Cache.open()
+    layers, isos = cache.layers.layers(), cache.store.objects()
+    damaged = 0
+    for layer in layers:
+        if damage := _damage_of(cache, layer):
+            damaged += 1
+            shown.print(f"layer {short_id(layer)} ({layer.build}: {layer.step}): {damage}")
+            if delete and not cache.layers.remove(layer):
+                shown.print("  in use, and not deleted")
+    for iso in isos:
+        if not _is_whole(cache, iso):
+            damaged += 1
+            shown.print(f"ISO {iso.path.name} ({origin_of(iso)}): it is not what was written")
+            if delete:
+                cache.store.discard(iso.path)
+    if delete:
+        cache.layers.sweep()  # what lay on a damaged layer
+    found = f"{damaged} damaged" if damaged else "nothing is damaged"
+    shown.print(f"{count_text(layers, 'layer')} and {count_text(isos, 'ISO')} read: {found}")
+    return 1 if damaged else 0
+
+
+@command.command("du", cls=Command)
+def disk_usage(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show how much of the disk the cache takes up, and how much layers may."""
+    from vmforge.cache.layers.layer import occupied
+
+    shown: Terminal = context.obj
+    cache = _Cache.open()
+    layers, isos, kept = cache.layers.layers(), cache.store.objects(), cache.layers.kept()
+    sums = {
+        "layers": sum(layer.size for layer in layers),
+        "shared": sum(layer.size for layer in _shared(layers)),
+        "limit": cache.limit(),
+        "isos": sum(iso.size for iso in isos),
+        "kept": sum(occupied(folder) for folder in kept),
+    }
+    if as_json:
+        shown.print(json.dumps(sums, indent=2))
+        return
+    shown.print(f"cache   {cache.store.root}")
+    shown.print(f"layers  {size_text(sums['layers']):>10}  {len(layers)}, at most {size_text(sums['limit'])}")
+    shown.print(f"shared  {size_text(sums['shared']):>10}  of that in layers that several lie on")
+    shown.print(f"ISOs    {size_text(sums['isos']):>10}  {len(isos)}")
+    if kept:
+        listed = f"{count_text(kept, 'machine')} left to you by `-on-error=abort`"
+        shown.print(f"kept    {size_text(sums['kept']):>10}  {listed}")
+
+
+# -- choosing, deleting, checking ----------------------------------------------------------------
+
+
+def _chosen(layers: Sequence[Layer], wanted: str) -> Layer:
+    """The layer that is meant. Raises `VmforgeError` when it is none or not the only one."""
+    found = [layer for layer in layers if wanted in _names(layer.step)]
+    if not found and len(wanted) >= _SHORTEST:
+        found = [layer for layer in layers if layer.id.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise VmforgeError(f"there is no layer `{wanted}`", hint="`vmforge cache ls` lists them")
+    listed = ", ".join(f"`{short_id(layer)}` ({layer.build}: {layer.step})" for layer in found)
+    raise VmforgeError(f"`{wanted}` names several layers", hint=f"name one by its id: {listed}")
+
+
+def _names(step: str) -> set[str]:
+    plain = step.replace("`", "")
+    return {step, plain, *plain.split()[1:]}
+
+
+def _allowed(cache: _Cache, limit: str, *, bounded_by_age: bool, everything: bool) -> int:
+    """How many bytes of layers may be left. Raises `UsageError`."""
+    from vmforge.sdk.values import Size
+
+    if everything:
+        return 0
+    if not limit:
+        return sys.maxsize if bounded_by_age else cache.limit()
+    try:
+        return Size.parse(limit).bytes
+    except ValueError as error:
+        raise UsageError(f"`-limit`: {error}") from None
+
+
+def _age(text: str) -> float:
+    """A span of time in seconds, days too. Raises `UsageError`."""
+    from vmforge.sdk.values import Duration
+
+    if days := _DAYS.fullmatch(text):
+        return float(days[1]) * 86400
+    try:
+        return Duration.parse(text).seconds
+    except ValueError:
+        message = f"`-older-than`: `{text}` is not an age; write a number and a unit, as in `7d` or `12h`"
+        raise UsageError(message) from None
+
+
+def _discard_kept(shown: Terminal, cache: _Cache, dry_run: bool) -> int:
+    """Delete the disks of kept machines; returns the bytes that this freed."""
+    from vmforge.cache.layers.layer import occupied
+
+    freed = 0
+    for folder in cache.layers.kept():
+        size = occupied(folder)
+        if dry_run or cache.layers.discard_kept(folder):
+            shown.print(f"{'would delete' if dry_run else 'deleted'} the kept disks in {folder}")
+            freed += size
+    return freed
+
+
+def _damage_of(cache: _Cache, layer: Layer) -> str:
+    try:
+        damage = cache.layers.verify(layer)
+        gone = cache.layers.read(layer.id) is None
+    except HostError as error:
+        return error.message
+    return "" if gone else damage
+
+
+def _is_whole(cache: _Cache, iso: StoredObject) -> bool:
+    try:
+        return cache.store.is_whole(iso)
+    except FileNotFoundError:
+        return True  # deleted meanwhile
+    except OSError:
+        return False
+
+
+def _shared(layers: Sequence[Layer]) -> list[Layer]:
+    """Those that more than one layer lies on."""
+    parents = [layer.parent for layer in layers]
+    return [layer for layer in layers if parents.count(layer.id) > 1]
