@@ -20,6 +20,7 @@ from vmforge.hypervisor.devices import (
     Firmware,
     Floppy,
     Interface,
+    Kernel,
     ScsiController,
     SerialLog,
     Topology,
@@ -57,6 +58,8 @@ class DomainSpec:
     emulation, and visible); else QEMU resets the guest in place. `ends_on_reboot`: it turns the
     machine off. `owner` is whom a daemon is to run QEMU as.
 
+    `kernel` is booted in place of what the disks and discs hold, until QEMU ends.
+
     `qemu_arguments` are (switch, value) pairs handed to QEMU as they are. QEMU makes the devices among
     them before libvirt's: `reserved_slots` are the PCI slots that they name, and `unplaced_devices` is
     how many of them take the first free ones.
@@ -74,6 +77,7 @@ class DomainSpec:
     cpu_model: str = ""
     title: str = ""
     firmware: Firmware | None = None
+    kernel: Kernel | None = None
     boot: tuple[str, ...] = (HARD_DISK, CD)
     boot_menu: bool = False
     disks: tuple[Disk, ...] = ()
@@ -151,6 +155,8 @@ def _os(spec: DomainSpec) -> ET.Element:
     child(os, "type", "hvm", arch=spec.arch, machine=spec.machine_type)
     if spec.firmware is not None:
         spec.firmware.add_to(os)
+    if spec.kernel is not None:
+        spec.kernel.add_to(os)
     if spec.boot_menu:
         child(os, "bootmenu", enable="yes")
     return os

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 from xml.etree import ElementTree as ET
 
 from vmforge.errors import HostError, MachineError, VmforgeError
-from vmforge.hypervisor import faults, network, owners, screenshot
+from vmforge.hypervisor import faults, network, owners, screenshot, text_memory
 from vmforge.hypervisor.checkpoint import freeze
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.driver import Driver
@@ -203,6 +203,11 @@ class VirtualMachine:
         """The screen as a PNG file."""
         connection = self._driver.connection
         return self._call("take a screenshot", lambda domain: screenshot.take(connection, domain))
+
+    def text_memory(self) -> bytes:
+        """The display adapter's 32 KiB of text memory, from 0xB8000: two bytes a cell, and of no meaning
+        while the guest shows graphics. Raises `MachineError` where it cannot be read."""
+        return self._call("read the text screen", text_memory.peek)
 
     def power_button(self) -> None:
         """Press the power button (ACPI); what the guest does about it is up to the guest."""

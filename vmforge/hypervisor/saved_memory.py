@@ -62,10 +62,13 @@ def read_header(file: BinaryIO) -> Header:
 def clone_header(saved: Header, domain: str) -> Header:
     """The header for a clone: the saved machine with the name, the files and the console of `domain`,
     the XML of a machine of the same shape. What the guest knows by heart (addresses of devices, MAC
-    addresses, the exact type of board) stays as it was saved."""
+    addresses, the exact type of board) stays as it was saved. A kernel that it was booted with is in its
+    memory, and its file may be gone."""
     old, new = ET.fromstring(saved.domain), ET.fromstring(domain)
     for tag in ("name", "uuid", "title", "description", "seclabel", f"{{{QEMU_NAMESPACE}}}commandline"):
         _replace(old, tag, new.findall(tag))
+    for tag in ("kernel", "initrd", "cmdline"):
+        _replace(_part(old, "os"), tag, [])
     _take_text(old, new, "os/loader")
     _take_text(old, new, "os/nvram")
     _take_text(old, new, "devices/emulator")
@@ -74,7 +77,7 @@ def clone_header(saved: Header, domain: str) -> Header:
         sources = new.findall("devices/serial/source")
         for source, device in zip(sources, old.findall(f"devices/{kind}"), strict=False):
             _replace(device, "source", [source])
-    _replace(_devices(old), "graphics", new.findall("devices/graphics"))
+    _replace(_part(old, "devices"), "graphics", new.findall("devices/graphics"))
     return Header(ET.tostring(old, encoding="unicode"), saved.cookie, saved.was_running, saved.compression)
 
 
@@ -113,7 +116,7 @@ def _replace(parent: ET.Element, tag: str, elements: Sequence[ET.Element]) -> No
         parent.insert(at + offset, element)
 
 
-def _devices(domain: ET.Element) -> ET.Element:
-    devices = domain.find("devices")
-    assert devices is not None, "every domain has devices"
-    return devices
+def _part(domain: ET.Element, tag: str) -> ET.Element:
+    part = domain.find(tag)
+    assert part is not None, f"every domain has <{tag}>"
+    return part

@@ -132,6 +132,10 @@ class IsoImage:
         """The paths of all files; links are left out."""
         return iter(self._entries)
 
+    def __contains__(self, path: str) -> bool:
+        """Whether there is such a file, which can be read."""
+        return self._inner(path) is not None
+
     def read(self, path: str) -> bytes:
         """The content of a file. Raises VmforgeError when it is not there."""
         output = io.BytesIO()
@@ -151,11 +155,14 @@ class IsoImage:
             staged.unlink(missing_ok=True)
 
     def _copy(self, path: str, output: BinaryIO) -> None:
-        inner = self._entries.get(path) or self._folded.get(path.upper())
+        inner = self._inner(path)
         if inner is None:
             raise VmforgeError(f"there is no file `{path}` in `{self.path}`")
         with self._translated(f"`{path}` in it is damaged"):
             self._image.get_file_from_iso_fp(output, **{self._tree: inner})
+
+    def _inner(self, path: str) -> str | None:
+        return self._entries.get(path) or self._folded.get(path.upper())
 
     @functools.cached_property
     def _tree(self) -> str:

@@ -14,10 +14,11 @@ from vmforge.errors import MachineError, VmforgeError
 from vmforge.hypervisor import disks
 from vmforge.hypervisor.checkpoint import snapshot_xml
 from vmforge.hypervisor.connection import Hypervisor
-from vmforge.hypervisor.devices import Disk, SerialLog
+from vmforge.hypervisor.devices import Disk, Efi, SerialLog
 from vmforge.hypervisor.domain import DomainSpec
+from vmforge.hypervisor.firmware import find_efi
 from vmforge.hypervisor.machine import SavedMemory, VirtualMachine
-from vmforge.sdk import Cancellation
+from vmforge.sdk import Cancellation, Size
 
 LONG = 60.0
 
@@ -93,6 +94,49 @@ def test_a_restored_machine_reboots_into_its_own_disk(
         assert restored.restarts == 1
         assert restored.forwarded_port(22) == port
         restored.check()
+
+
+@pytest.mark.machine
+def test_a_clone_goes_on_without_the_kernel_that_booted_it(
+    hypervisor: Hypervisor, guests: Any, tmp_path: Path
+) -> None:
+    base = overlay(tmp_path / "base.qcow2", guests.disk("disk.raw"), "raw")
+    kernel = guests.kernel("live", "count")
+    spec = guests.spec(disks=(Disk(base),), kernel=kernel)
+    with hypervisor.start(spec) as machine:
+        wait_for_output(tmp_path / "serial.log", more_than=3)
+        machine.checkpoint(tmp_path / "memory", [overlay(tmp_path / "after.qcow2", base)], lambda: None)
+    kernel.image.unlink()
+    kernel.initrd.unlink()
+    saved = SavedMemory(lambda: (tmp_path / "memory").open("rb"), tmp_path / "copy")
+    with hypervisor.start(clone_of(spec, tmp_path, base, "clone"), saved=saved) as clone:
+        assert wait_for_output(tmp_path / "clone.log")[0] > ord("B")
+        assert clone.spec.kernel is None
+        assert "<kernel>" not in clone._domain.XMLDesc(0)
+
+
+@pytest.mark.machine
+def test_a_clone_has_uefi_variables_of_its_own(hypervisor: Hypervisor, guests: Any, tmp_path: Path) -> None:
+    found = find_efi("x86_64")
+    base = overlay(tmp_path / "base.qcow2", guests.disk("disk.raw"), "raw")
+    firmware = Efi(found.code, found.variables, tmp_path / "first.fd")
+    spec = guests.spec(memory=Size.parse("128M"), disks=(Disk(base),), firmware=firmware)
+    kept = tmp_path / "kept.fd"
+    with hypervisor.start(spec) as machine:
+        machine.checkpoint(
+            tmp_path / "memory",
+            [overlay(tmp_path / "after.qcow2", base)],
+            lambda: kept.write_bytes(firmware.nvram.read_bytes()),
+        )
+    firmware.nvram.unlink()
+    own = tmp_path / "clone.fd"
+    own.write_bytes(kept.read_bytes())
+    clone = replace(clone_of(spec, tmp_path, base, "clone"), firmware=replace(firmware, nvram=own))
+    saved = SavedMemory(lambda: (tmp_path / "memory").open("rb"), tmp_path / "copy")
+    with hypervisor.start(clone, saved=saved) as restored:
+        restored.check()
+        assert str(own) in restored._domain.XMLDesc(0)
+    assert not firmware.nvram.exists(), "the clone made the first machine's file again"
 
 
 @pytest.mark.machine

@@ -19,6 +19,7 @@ from vmforge.hypervisor.devices import (
     Floppy,
     Forward,
     Interface,
+    Kernel,
     SerialLog,
     Topology,
     Tpm,
@@ -106,6 +107,14 @@ SPECS = {
         qemu_arguments=(("-device", "virtio-rng-pci,addr=0x3"), ("-usb", "")),
         reserved_slots=(3,),
         unplaced_devices=1,
+    ),
+    "kernel": replace(
+        BASE,
+        kernel=Kernel(OUTPUT / "kernel", OUTPUT / "initrd", 'auto=true url=http://10.0.2.2:1/a?b&c "d e"'),
+        boot_menu=True,
+    ),
+    "kernel-efi": replace(
+        BASE, machine_type="q35", firmware=EFI, kernel=Kernel(OUTPUT / "kernel", OUTPUT / "initrd")
     ),
     "of-a-daemon": replace(BASE, owner=Owner(1000, 100)),
     "aarch64": replace(

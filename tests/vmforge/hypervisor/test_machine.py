@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,17 @@ def test_a_reboot_starts_the_process_again(start: Start, guests: Any) -> None:
     assert machine.vnc_socket_path != first_socket
     with machine.open_console() as console:
         assert console.recv(12).startswith(b"RFB ")
+
+
+def test_a_kernel_is_booted_once_and_then_the_disk(start: Start, guests: Any) -> None:
+    machine = start(guests.spec("count", kernel=guests.kernel("installer", "print and reset")))
+    log, deadline = guests.folder / "serial.log", time.monotonic() + LONG
+    while not log.exists() or log.stat().st_size < 3:
+        assert time.monotonic() < deadline, "the guest printed nothing"
+        machine.check()
+        time.sleep(0.02)
+    assert log.read_bytes()[:3] == b"KAB"
+    assert (machine.restarts, machine.spec.kernel) == (1, None)
 
 
 def test_a_reboot_in_place_is_no_restart(start: Start, guests: Any) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from vmforge.errors import VmforgeError
-from vmforge.hypervisor.devices import Cdrom, Disk, Efi, SerialLog, Vnc
+from vmforge.hypervisor.devices import Cdrom, Disk, Efi, Kernel, SerialLog, Vnc
 from vmforge.hypervisor.domain import DomainSpec, domain_xml
 from vmforge.hypervisor.saved_memory import Header, clone_header, read_header
 from vmforge.sdk import Size
@@ -85,6 +86,14 @@ def test_a_clone_has_its_own_name_and_files_and_the_same_hardware() -> None:
     assert found.find("os/type").get("machine") == "pc-i440fx-7.2"  # type: ignore[union-attr]
     assert found.find("devices/graphics").get("port") == "5903"  # type: ignore[union-attr]
     assert found.findtext("os/nvram") == "/new/efivars.fd"
+
+
+def test_a_clone_is_not_booted_by_the_saved_machine_s_kernel() -> None:
+    kernel = Kernel(Path("/gone/kernel"), Path("/gone/initrd"), "ks=http://10.0.2.2:1/")
+    saved = domain_xml(replace(SPEC, kernel=kernel))
+    assert saved.count("/gone/") == 2
+    clone = ET.fromstring(clone_header(Header(saved, b"", 1, 0), domain_xml(SPEC)).domain)
+    assert [child.tag for child in clone.find("os") or ()] == ["type", "loader", "nvram"]
 
 
 def test_a_machine_of_another_shape_is_refused() -> None:

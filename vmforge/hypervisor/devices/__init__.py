@@ -12,6 +12,7 @@ from vmforge.hypervisor.devices.firmware import Bios, Efi, Firmware
 from vmforge.hypervisor.devices.floppy import Floppy
 from vmforge.hypervisor.devices.graphics import Vnc
 from vmforge.hypervisor.devices.interface import Forward, Interface
+from vmforge.hypervisor.devices.kernel import Kernel
 from vmforge.hypervisor.devices.serial import SerialLog
 from vmforge.hypervisor.devices.tpm import Tpm
 from vmforge.hypervisor.devices.video import Video
@@ -27,6 +28,7 @@ __all__ = [
     "Floppy",
     "Forward",
     "Interface",
+    "Kernel",
     "ScsiController",
     "SerialLog",
     "Topology",
