@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,23 +120,37 @@ VARIANTS = {
 }
 
 
+def edited(text: str, edits: Sequence[Edit]) -> str:
+    """The template with all edits made."""
+    for edit in edits:
+        text = edit(text)
+    return text
+
+
+def with_checksum(iso: Path) -> Path:
+    """The CD with the file beside it that the template expects."""
+    iso = iso.resolve()
+    if not Path(f"{iso}.sha256").exists():
+        digest = subprocess.run(["sha256sum", iso.name], cwd=iso.parent, check=True, stdout=subprocess.PIPE)
+        Path(f"{iso}.sha256").write_bytes(digest.stdout)
+    return iso
+
+
 def build(variant: Variant, iso: Path, upload: int) -> Run:
     """Build once, in a folder that is gone afterwards; a failure ends the program with the tool's output."""
     with tempfile.TemporaryDirectory(prefix="compare-") as scratch:
         template = Path(scratch, "template")
         shutil.copytree(QUICKSTART, template)
         file = template / "quickstart.pkr.hcl"
-        text = file.read_text()
-        for edit in variant.edits:
-            text = edit(text)
-        file.write_text(text)
+        file.write_text(edited(file.read_text(), variant.edits))
         if upload:
             (template / "files/payload.bin").write_bytes(os.urandom(upload << 20))
         timings = Path(scratch, "timings.json")
         command = [*_command(variant.tool, timings), "-var", f"iso={iso}", "-var", "accelerator=tcg"]
         command += ["-var", f"output={scratch}/output", str(file)]
-        lines, run = _run(command, scratch)
-        found = _from_timings(timings) if variant.tool == "vmforge" else _from_log(lines)
+        # no build begins from another one's layers
+        lines, run = run_timed(command, scratch, {"VMFORGE_CACHE_DIR": f"{scratch}/layers"})
+        found = stages_of_timings(timings) if variant.tool == "vmforge" else stages_of_log(lines)
         run.stages = {stage: found.get(stage, 0.0) for stage in STAGES}
         run.stages["rest"] = run.wall - sum(
             seconds for stage, seconds in run.stages.items() if stage != "rest"
@@ -156,10 +170,12 @@ def _command(tool: str, timings: Path) -> list[str]:
     ]
 
 
-def _run(command: Sequence[str], folder: str) -> tuple[list[tuple[float, str]], Run]:
+def run_timed(
+    command: Sequence[str], folder: str, environment: Mapping[str, str] | None = None
+) -> tuple[list[tuple[float, str]], Run]:
     """The lines that a command prints, each with the time it came, and what it took."""
-    environment = {**os.environ, "CHECKPOINT_DISABLE": "1", "PACKER_CACHE_DIR": f"{folder}/cache"}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment = {**os.environ, **(environment or {})}
+    environment |= {"CHECKPOINT_DISABLE": "1", "PACKER_CACHE_DIR": f"{folder}/cache", "PYTHONPATH": str(ROOT)}
     used = _children_cpu()
     started = time.monotonic()
     lines: list[tuple[float, str]] = []
@@ -178,7 +194,7 @@ def _children_cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _from_log(lines: Sequence[tuple[float, str]]) -> dict[str, float]:
+def stages_of_log(lines: Sequence[tuple[float, str]]) -> dict[str, float]:
     stages: dict[str, float] = {}
     current, since = "", 0.0
     for at, line in lines:
@@ -189,7 +205,7 @@ def _from_log(lines: Sequence[tuple[float, str]]) -> dict[str, float]:
     return stages
 
 
-def _from_timings(file: Path) -> dict[str, float]:
+def stages_of_timings(file: Path) -> dict[str, float]:
     stages: dict[str, float] = {}
     for step in json.loads(file.read_text()):
         stage = next(stage for pattern, stage in VMFORGE_TITLES if re.search(pattern, step["title"]))
@@ -232,10 +248,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="write every run's times here")
     arguments = parser.parse_args()
-    iso = arguments.iso.resolve()
-    if not Path(f"{iso}.sha256").exists():
-        digest = subprocess.run(["sha256sum", iso.name], cwd=iso.parent, check=True, stdout=subprocess.PIPE)
-        Path(f"{iso}.sha256").write_bytes(digest.stdout)
+    iso = with_checksum(arguments.iso)
     runs: dict[str, list[Run]] = {name: [] for name in arguments.variants.split(",")}
     for number in range(1, arguments.rounds + 1):
         for name, done in runs.items():

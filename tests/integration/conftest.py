@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +60,13 @@ class Vmforge:
     def state(self) -> Path:
         return Path(self.environment["VMFORGE_STATE_DIR"])
 
+    @property
+    def cache(self) -> Path:
+        return Path(self.environment["VMFORGE_CACHE_DIR"])
+
+    def use_cache(self, folder: Path) -> None:
+        self.environment["VMFORGE_CACHE_DIR"] = str(folder)
+
 
 @dataclass
 class Running:
@@ -92,9 +99,13 @@ class Running:
         def seen() -> bool:
             return any(re.search(pattern, line) for line in self.lines)
 
+        self.wait_until(seen, limit)
+        assert seen(), f"no line with {pattern!r} in:\n{''.join(self.lines)}{''.join(self.errors)}"
+
+    def wait_until(self, seen: Callable[[], bool], limit: float = BUILD_LIMIT) -> None:
+        """Wait for lines until `seen` says that they are enough, or the command has ended."""
         with self._news:
             self._news.wait_for(lambda: seen() or self.process.poll() is not None, limit)
-        assert seen(), f"no line with {pattern!r} in:\n{''.join(self.lines)}{''.join(self.errors)}"
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -126,8 +137,8 @@ def guest_iso() -> Path:
 
 @pytest.fixture(scope="session")
 def lasting() -> Iterator[Path]:
-    """State and cache for all tests: the hypervisor's first start takes seconds. The name is short,
-    because unix sockets below it are limited to 107 bytes."""
+    """A folder with the state for all tests (the hypervisor's first start takes seconds) and their caches.
+    The name is short, because unix sockets below it are limited to 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="vf-"))
     yield folder
     for process in _processes_naming(str(folder)):  # of a test that failed and killed its command
@@ -136,18 +147,21 @@ def lasting() -> Iterator[Path]:
 
 
 @pytest.fixture
-def vmforge(tmp_path: Path, lasting: Path) -> Vmforge:
+def vmforge(tmp_path: Path, lasting: Path) -> Iterator[Vmforge]:
+    """The command with an empty cache: no test begins from a layer that another one left."""
+    cache = Path(tempfile.mkdtemp(prefix="c-", dir=lasting))
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PKR_", "PACKER_"))
     }
     environment |= {
         "VMFORGE_STATE_DIR": str(lasting / "s"),
-        "VMFORGE_CACHE_DIR": str(lasting / "c"),
+        "VMFORGE_CACHE_DIR": str(cache),
         "VMFORGE_ACCELERATOR": "tcg",
         "NO_COLOR": "1",
     }
     environment.pop("VMFORGE_LIBVIRT_URI", None)
-    return Vmforge(tmp_path, environment)
+    yield Vmforge(tmp_path, environment)
+    shutil.rmtree(cache, ignore_errors=True)
 
 
 @pytest.fixture
@@ -160,7 +174,8 @@ def tiny(vmforge: Vmforge, guest_iso: Path) -> Vmforge:
 
 @dataclass
 class Traces:
-    """What a run may leave on the machine: its processes, its files below state and in the folder."""
+    """What a run may leave on the machine: its processes, its files below state and in the folder, layers
+    in the making."""
 
     vmforge: Vmforge
     before: set[str]
@@ -174,7 +189,8 @@ class Traces:
         deadline = time.monotonic() + limit
         while (found := self._processes()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        return [*found, *self._state_files(), *sorted(set(self._files(self.vmforge.folder)) - self.before)]
+        files = sorted(set(self._files(self.vmforge.folder)) - self.before)
+        return [*found, *self._state_files(), *self._unfinished_layers(), *files]
 
     @staticmethod
     def _files(folder: Path) -> list[str]:
@@ -185,6 +201,11 @@ class Traces:
         state = self.vmforge.state
         found = [str(path) for path in state.rglob("*") if path.is_socket() or path.suffix == ".pid"]
         return [path for path in found if "driver.pid" not in path] + self._files(state / "runs")
+
+    def _unfinished_layers(self) -> list[str]:
+        folders = list(self.vmforge.cache.glob("layers/*"))
+        unfinished = [folder for folder in folders if not (folder / "layer.json").exists()]
+        return [str(path) for path in (*unfinished, *self.vmforge.cache.glob("layers/*/*.part"))]
 
     def _processes(self) -> list[str]:
         """Processes whose command line names the state folder or the test's folder."""

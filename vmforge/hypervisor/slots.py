@@ -117,6 +117,8 @@ def _mark(folder: Path) -> Path:
 
 def _clear(folder: Path) -> bool:
     """End what an ended process left in a slot that we hold. False when it is to be left alone."""
+    for pid in _processes(folder, "lib/qemu/qmp-*/qmp.pid"):
+        _end(pid)  # a QEMU that libvirt was asking what it can do
     machines = left_behind(folder)
     if _mark(folder).exists():
         if machines:
@@ -127,15 +129,20 @@ def _clear(folder: Path) -> bool:
     for pattern in ("run/qemu/*.pid", "run/qemu/*.xml", "log/qemu/*.log"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
-    for path in folder.glob("lib/qemu/domain-*"):
-        shutil.rmtree(path, ignore_errors=True)
+    for pattern in ("lib/qemu/domain-*", "lib/qemu/qmp-*"):
+        for path in folder.glob(pattern):
+            shutil.rmtree(path, ignore_errors=True)
     return True
 
 
 def left_behind(folder: Path) -> list[int]:
     """The processes of a slot that live: QEMU, and what libvirt starts beside it (swtpm)."""
+    return _processes(folder, "run/qemu/**/*.pid")
+
+
+def _processes(folder: Path, pattern: str) -> list[int]:
     pids = []
-    for path in (folder / "run/qemu").rglob("*.pid"):
+    for path in folder.glob(pattern):
         with contextlib.suppress(OSError, ValueError):
             pid = int(path.read_text())
             if path.name != "driver.pid" and _belongs_to(pid, folder):

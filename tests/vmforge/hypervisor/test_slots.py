@@ -78,6 +78,19 @@ def test_a_running_process_keeps_its_slot_and_an_ended_one_gives_it_back(state: 
     assert take(state) == "0"
 
 
+def test_a_qemu_that_a_killed_process_was_asking_is_ended(state: Path) -> None:
+    folder = state / "libvirt/0/lib/qemu/qmp-AbCdEf"
+    folder.mkdir(parents=True)
+    asked = subprocess.Popen(
+        [sys.executable, "-c", "input()", f"{folder}/qmp.monitor"], stdin=subprocess.PIPE
+    )
+    (folder / "qmp.pid").write_text(f"{asked.pid}\n")
+    assert take(state) == "0"
+    asked.communicate()
+    assert asked.returncode == -9
+    assert not folder.exists()
+
+
 @pytest.mark.machine
 def test_what_a_killed_process_left_behind_is_ended(state: Path) -> None:
     child = Child(state)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from vmforge.console.vnc import VncConsole
-from vmforge.errors import CommunicatorError, Interrupted, VmforgeError
+from vmforge.errors import CommunicatorError, Interrupted, MachineError, VmforgeError
 from vmforge.hypervisor.connection import Hypervisor
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import SavedMemory, VirtualMachine
@@ -24,7 +24,13 @@ class Guest:
     machine: VirtualMachine | None = field(default=None, init=False)
 
     def __enter__(self) -> VirtualMachine:
-        self.machine = self.hypervisor.start(self.spec, saved=self.saved)
+        try:
+            self.machine = self.hypervisor.start(self.spec, saved=self.saved)
+        except MachineError as error:
+            if self.saved is None:
+                raise
+            hint = "build with `-no-cache`, which makes the layers anew"
+            raise MachineError(f"the layer cannot be restored: {error.message}", hint=hint) from error
         return self.machine
 
     def __exit__(
@@ -47,17 +53,19 @@ class Guest:
 
 @dataclass
 class Watch:
-    """While it is held, the machine's failure ends every wait on the guest.
+    """While it is held, the machine's failure ends every wait on the guest, and so does `give_up`.
 
-    Gives a cancellation to wait with: set when the build is told to stop, and when the machine fails.
+    Gives a cancellation to wait with: set when the build is told to stop, and when the waits are to end.
     """
 
     machine: VirtualMachine
     parent: Cancellation
+    _own: Cancellation = field(default_factory=Cancellation, init=False)
+    _verdict: VmforgeError | None = field(default=None, init=False)
     _undo: ExitStack = field(default_factory=ExitStack, init=False)
 
     def __enter__(self) -> Cancellation:
-        own = Cancellation()
+        own = self._own
 
         def ended() -> None:
             if self.machine.failure is not None:
@@ -74,10 +82,23 @@ class Watch:
     ) -> None:
         self._undo.close()
 
+    def give_up(self, verdict: VmforgeError) -> None:
+        """End the waits on the guest: nothing can come of them any more."""
+        self._verdict = verdict
+        self._own.cancel()
+
     def reason(self, error: VmforgeError) -> VmforgeError:
-        """Why the guest was lost: the machine's own failure, with QEMU's words, if that was it."""
-        lost = isinstance(error, (Interrupted, CommunicatorError)) and not self.parent.cancelled
-        return self.machine.failure if lost and self.machine.failure is not None else error
+        """Why the guest was lost: the machine's own failure, with QEMU's words, or the verdict that nothing
+        can come of it, if that was it. After a verdict the step may be tried again."""
+        if not isinstance(error, (Interrupted, CommunicatorError)) or self.parent.cancelled:
+            return error
+        if self.machine.failure is not None:
+            return self.machine.failure
+        verdict, self._verdict = self._verdict, None
+        if verdict is None:
+            return error
+        self._own.withdraw()
+        return verdict
 
 
 @dataclass(frozen=True)

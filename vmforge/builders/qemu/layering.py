@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vmforge.builders.qemu.config import QemuConfig
 from vmforge.builders.qemu.disks import Disks
 from vmforge.builders.qemu.firmware import EFI_VARIABLES
-from vmforge.errors import CommunicatorError
-from vmforge.hypervisor.devices import Efi
+from vmforge.cache import KeyLock, Store, default_root
+from vmforge.errors import CommunicatorError, MachineError
+from vmforge.hypervisor.devices import Bios, Efi, Firmware
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import SavedMemory, VirtualMachine
 from vmforge.sdk import BuildContext, Communicator, FrozenMachine, Inputs
@@ -20,6 +22,9 @@ from vmforge.sdk import BuildContext, Communicator, FrozenMachine, Inputs
 MEMORY, MAC_ADDRESSES = "memory", "mac-addresses"
 
 _CLOCK_LIMIT = 30.0
+_POWER_OFF_LIMIT, _BOOT_LIMIT = 60.0, 120.0
+# Switches of QEMU's that bring disks of the template's own.
+_DRIVES = {"drive", "blockdev", "hda", "hdb", "hdc", "hdd"}
 # The clock stood still while the machine was frozen. Setting it takes root, or sudo without a password.
 _SET_CLOCK = """\
 if [ "$(id -u)" = 0 ]; then date -u -s @{now}; else sudo -n date -u -s @{now}; fi >/dev/null 2>&1"""
@@ -31,15 +36,12 @@ def why_none(config: QemuConfig) -> str:
         return "the state of a TPM is not kept"
     if any(switch.lstrip("-") in _DRIVES for switch, *_ in config.qemuargs):
         return "`qemuargs` names the disks itself"
-    if config.net_bridge:
-        return "guests on a bridge would share an address"
     return ""
 
 
-_DRIVES = {"drive", "blockdev", "hda", "hdb", "hdc", "hdd", "device"}
-
-
-def inputs(config: QemuConfig, medium_digest: str, accelerator: str, emulator: Path) -> Inputs:
+def inputs(
+    config: QemuConfig, medium_digest: str, accelerator: str, emulator: Path, firmware: Firmware | None
+) -> Inputs:
     """What the installed machine depends on besides the options that say so: the medium, the files that
     the installer reads, and the emulator, whose state is only understood by its own version."""
     found: dict[str, str | Path] = {
@@ -49,9 +51,9 @@ def inputs(config: QemuConfig, medium_digest: str, accelerator: str, emulator: P
     }
     if accelerator == "kvm":
         found["this machine's processor"] = _processor()
-    for path in _files(config):
+    for path in (*_files(config), *_firmware_files(firmware)):
         found[str(path)] = path
-    if any("Name" in command for command, _ in config.steps):
+    if "Name" in config.kernel_cmdline or any("Name" in command for command, _ in config.steps):
         found["vm_name"] = config.vm_name
     return found
 
@@ -62,9 +64,13 @@ def _files(config: QemuConfig) -> Iterator[Path]:
     for pattern in (*config.floppy_files, *config.floppy_dirs, *config.cd_files):
         matches = sorted(Path().glob(pattern)) if not Path(pattern).is_absolute() else []
         yield from matches or [Path(pattern)]
-    for option in (config.firmware, config.efi_firmware_code, config.efi_firmware_vars):
-        if option is not None:
-            yield option
+
+
+def _firmware_files(firmware: Firmware | None) -> Iterator[Path]:
+    if isinstance(firmware, Bios):
+        yield firmware.path
+    elif firmware is not None:
+        yield from (firmware.code, firmware.variables)
 
 
 def _fingerprint(program: Path) -> str:
@@ -79,26 +85,53 @@ def _processor() -> str:
 
 @dataclass
 class LayeredGuest:
-    """The guest as provisioners see it, of which layers can be made."""
+    """The guest as provisioners see it, of which layers can be made.
+
+    A machine whose memory cannot be saved is kept as its disks alone: the guest is shut down for that and
+    boots again.
+    """
 
     communicator: Communicator
     machine: VirtualMachine
     disks: Disks
+    context: BuildContext
+    time_scale: float
+    _memory_kept: bool = field(default=True, init=False)
 
     def freeze(self, layer: Path, onward: Path) -> tuple[str, ...]:
         """See `sdk.layers.FreezableMachine`."""
         frozen = self.disks.in_use
         overlays = self.disks.lay_over(frozen, onward)
-
-        def copy_variables() -> None:
-            firmware = self.machine.spec.firmware
-            if isinstance(firmware, Efi):
-                shutil.copyfile(firmware.nvram, layer / EFI_VARIABLES)
-
         (layer / MAC_ADDRESSES).write_text("\n".join(self.machine.mac_addresses), encoding="ascii")
-        self.machine.checkpoint(layer / MEMORY, overlays, copy_variables)
+        if not (self._memory_kept and self._freeze_running(layer, overlays)):
+            self._freeze_switched_off(layer, overlays)
         self.disks.in_use = overlays
         return tuple(path.name for path in frozen)
+
+    def _freeze_running(self, layer: Path, overlays: tuple[Path, ...]) -> bool:
+        try:
+            self.machine.checkpoint(layer / MEMORY, overlays, lambda: self._copy_variables(layer))
+        except MachineError as error:
+            self.machine.check()
+            self.context.ui.warn(f"layers are kept without memory, and the guest boots anew: {error.message}")
+            self._memory_kept = False
+        return self._memory_kept
+
+    def _freeze_switched_off(self, layer: Path, overlays: tuple[Path, ...]) -> None:
+        """Raises `MachineError` when the guest does not turn itself off."""
+        limit = _POWER_OFF_LIMIT * self.time_scale
+        self.communicator.close()
+        self.machine.power_button()
+        if not self.machine.wait_off(limit, self.context.cancellation):
+            raise MachineError("the guest does not react to its power button")
+        self._copy_variables(layer)
+        self.machine.boot_again(overlays)
+        self.communicator.reconnect(_BOOT_LIMIT * self.time_scale)
+
+    def _copy_variables(self, layer: Path) -> None:
+        firmware = self.machine.spec.firmware
+        if isinstance(firmware, Efi):
+            shutil.copyfile(firmware.nvram, layer / EFI_VARIABLES)
 
 
 def bring_back(frozen: FrozenMachine, output: Path, context: BuildContext) -> None:
@@ -122,7 +155,21 @@ def going_on(
     cards = tuple(
         replace(card, mac=address) for card, address in zip(spec.interfaces, addresses, strict=True)
     )
-    return replace(spec, interfaces=cards), SavedMemory(frozen.open_memory, scratch / MEMORY)
+    saved = SavedMemory(frozen.open_memory, scratch / MEMORY) if frozen.open_memory is not None else None
+    return replace(spec, interfaces=cards), saved
+
+
+def address_locks(spec: DomainSpec, context: BuildContext) -> Iterator[KeyLock]:
+    """To be held while the machine runs: on a bridge, clones of one guest would fight for its address."""
+    store = Store(default_root(os.environ))
+    for index, card in enumerate(spec.interfaces):
+        if card.bridge:
+            address = card.address(spec.uuid, index)
+            yield store.lock(f"mac:{address}", context.cancellation, on_wait=lambda _: _tell_wait(context))
+
+
+def _tell_wait(context: BuildContext) -> None:
+    context.ui.message("waiting for another build, whose guest has the same address on the bridge")
 
 
 def set_clock(context: BuildContext, communicator: Communicator) -> None:

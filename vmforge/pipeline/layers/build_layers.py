@@ -8,34 +8,37 @@ that builds with the same steps follow the first one as far as they agree.
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from vmforge.cache import KeyLock
 from vmforge.cache.durable import write_record
 from vmforge.cache.layers import VALUES, Hold, Layer, LayerFolder, LayerStore, new_layer
-from vmforge.errors import HostError, Interrupted, VmforgeError
+from vmforge.errors import Interrupted, VmforgeError
 from vmforge.pipeline.layers.chain import Link, link
-from vmforge.pipeline.layers.explain import Verdict, judge
+from vmforge.pipeline.layers.explain import Verdict
 from vmforge.pipeline.layers.fingerprints import Fingerprints
+from vmforge.pipeline.layers.lookup import Lookup
 from vmforge.pipeline.layers.policy import LayerWishes
+from vmforge.pipeline.layers.sealing import Sealing
 from vmforge.pipeline.layers.steps import install_step, provisioner_steps
 from vmforge.pipeline.plan import PlannedBuild
-from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.layers import Beginning, FreezableMachine, FrozenMachine, Inputs, LayerPolicy
 from vmforge.sdk.values import format_seconds
 
-# How much less urgent sealing is than the guest, on nice's scale.
-_NICE = 10
-
 
 class Enough(Exception):
     """Ends a build that was asked to go on only until a step; no error, so nothing is asked or retried."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The step whose layer this build is to make: nobody else makes it meanwhile."""
+
+    index: int
+    lock: KeyLock
 
 
 @dataclass
@@ -50,24 +53,28 @@ class BuildLayers:
     policy: LayerPolicy
     wishes: LayerWishes
     limit: int
-    _links: tuple[Link, ...] = field(default=(), init=False)
+    _lookup: Lookup = field(init=False)
+    _sealing: Sealing = field(init=False)
     _begun_after: int = field(default=-1, init=False)
     _parent: Layer | None = field(default=None, init=False)
     _folder: LayerFolder | None = field(default=None, init=False)
-    _made: list[LayerFolder] = field(default_factory=list, init=False)
+    _frozen: list[LayerFolder] = field(default_factory=list, init=False)
     _hold: Hold | None = field(default=None, init=False)
-    _lock: KeyLock | None = field(default=None, init=False)
-    _sealing: list[Future[None]] = field(default_factory=list, init=False)
-    _pool: ThreadPoolExecutor | None = field(default=None, init=False)
-    _stop_sealing: Cancellation = field(default_factory=Cancellation, init=False)
+    _claim: _Claim | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._lookup = self._lookup_for(())
+        self._sealing = Sealing(self.store, self.context.ui)
 
     # -- the contract ---------------------------------------------------------------------------
 
     def begin(self, inputs: Inputs) -> Beginning | None:
-        """See `sdk.layers.Layers`. Raises `VmforgeError` when `--from-layer` names no layer."""
+        """See `sdk.layers.Layers`. Raises `VmforgeError` when `-from-layer` names no layer, or `-until` a
+        step after which none can be kept."""
         if self.policy is LayerPolicy.OFF:
             return None
-        self._links = self.links(inputs)
+        self._lookup = self._lookup_for(self.links(inputs))
+        self._check_until()
         self.store.sweep()
         self._begun_after, layer = self._settle()
         self._folder = self.store.begin()
@@ -76,15 +83,14 @@ class BuildLayers:
             return Beginning(self._folder.path)
         self.context.ui.message(self._how_it_begins())
         for part in self.store.chain(layer):
-            if not part.sealed:
-                self._seal(part)
-        self._check_enough(self._begun_after)
-        return Beginning(self._folder.path, self._frozen(layer))
+            self._sealing.add(part)
+        self._end_if_enough(self._begun_after)
+        return Beginning(self._folder.path, _frozen_machine(layer))
 
     def cut(self, machine: FreezableMachine) -> None:
         """See `sdk.layers.Layers`."""
         self._keep(0, machine)
-        self._check_enough(0)
+        self._end_if_enough(0)
 
     # -- for the pipeline -----------------------------------------------------------------------
 
@@ -98,9 +104,10 @@ class BuildLayers:
             self._stop("a provisioner failed")
         elif isinstance(machine, FreezableMachine):
             self._keep(position, machine)
-        self._check_enough(position)
+        self._end_if_enough(position)
 
     def links(self, inputs: Inputs) -> tuple[Link, ...]:
+        """The build's steps and their keys."""
         steps = [
             install_step(self.planned, inputs, self.fingerprints),
             *provisioner_steps(self.planned, self.fingerprints),
@@ -109,9 +116,8 @@ class BuildLayers:
 
     def explain(self, inputs: Inputs) -> list[Verdict]:
         """What `begin` would do, and why; starts and makes nothing."""
-        self._links = self.links(inputs)
-        begun_after, _ = self._deepest()
-        return judge(self._links, begun_after, self._noted, self._age_problem)
+        self._lookup = self._lookup_for(self.links(inputs))
+        return self._lookup.verdicts(self._wanted()[0])
 
     # -- as a resource --------------------------------------------------------------------------
 
@@ -121,114 +127,66 @@ class BuildLayers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and not isinstance(error, Enough):
-            # what is not sealed is good all the same, and the next run seals it
-            self._stop_sealing.cancel()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-        self._release_lock()
-        for folder in (self._folder, *self._made):
-            if folder is not None:
-                folder.close()
+        self._sealing.finish(at_once=error is not None and not isinstance(error, Enough))
+        self._give_up_claim()
+        for folder in self._folders():
+            folder.close()
         if self._hold is not None:
-            self._hold.__exit__(None, None, None)
+            self._hold.close()
         self.store.prune(self.limit)
 
     def keep(self) -> str:
         """Leave the disks to the user, whose machine lives on (`-on-error=abort`)."""
-        if self._folder is None:
-            return ""
-        self._folder.keep()
-        return f"the machine's disks in `{self._folder.path}`"
+        for folder in self._folders():
+            folder.keep(self._parent)
+        return f"the machine's disks in `{self._folder.path}`" if self._folder is not None else ""
 
-    def _how_it_begins(self) -> str:
-        following = self._begun_after + 1
-        text = f"going on after {self._links[self._begun_after].step.name}"
-        verdicts = judge(self._links, self._begun_after, self._noted, self._age_problem)
-        if following < len(verdicts) and verdicts[following].why:
-            text += f" ({verdicts[following].step}: {verdicts[following].why})"
-        return text
+    def _folders(self) -> list[LayerFolder]:
+        return [*self._frozen, *([self._folder] if self._folder is not None else [])]
 
     # -- where to begin -------------------------------------------------------------------------
 
+    def _lookup_for(self, links: tuple[Link, ...]) -> Lookup:
+        build = f"{self.context.template_dir.absolute()}:{self.planned.full_name}"
+        return Lookup(links, self.store, build, self.context.ui)
+
     def _settle(self) -> tuple[int, Layer | None]:
         """The deepest layer that there is, once nobody is making a deeper one that this build needs; the
-        lock of the next one is then held."""
+        next one is then this build's to make."""
         while True:
             index, layer = self._wanted()
             following = self._next_due(index + 1)
             if following is not None:
-                self._lock = self._key_lock(following)
-                self._lock.__enter__()
-                if self._wanted()[0] > index:
-                    self._release_lock()
+                self._claim = _Claim(following, self._lock(following).__enter__())
+                if self._wanted_under_claim()[0] > index:
+                    self._give_up_claim()
                     continue
             if layer is None:
                 return index, None
             self._hold = self.store.hold(layer)
             if self._hold is not None:
                 return index, layer
-            self._release_lock()  # it was being deleted
+            self._give_up_claim()  # it was being deleted
 
     def _wanted(self) -> tuple[int, Layer | None]:
         if self.wishes.begin_at:
-            return self._named()
-        return (-1, None) if self.wishes.rebuild else self._deepest()
+            return self._lookup.named(self.wishes.begin_at)
+        return (-1, None) if self.wishes.rebuild else self._lookup.deepest()
 
-    def _named(self) -> tuple[int, Layer]:
-        """The layer that `--from-layer` names. Raises `VmforgeError` when there is none."""
-        index = self._index_of(self.wishes.begin_at, "-from-layer")
-        layer = self._find(self._links[index].key) if self._links[index].key else None
-        if layer is None:
-            name = self._links[index].step.name
-            hint = "`vmforge build -explain` tells which layers there are, and why others are not"
-            raise VmforgeError(f"there is no layer after {name}", hint=hint)
-        return index, layer
+    def _wanted_under_claim(self) -> tuple[int, Layer | None]:
+        try:
+            return self._wanted()
+        except BaseException:
+            self._give_up_claim()
+            raise
 
-    def _deepest(self) -> tuple[int, Layer | None]:
-        for index in range(len(self._links) - 1, -1, -1):
-            key = self._links[index].key
-            layer = self._find(key) if key else None
-            if layer is not None and not self._outlived(index, layer):
-                return index, layer
-        return -1, None
-
-    def _find(self, key: str) -> Layer | None:
-        def tell(layer: Layer, damage: str) -> None:
-            self.context.ui.warn(f"the layer after {layer.step} is damaged ({damage}) and is made again")
-
-        return self.store.find(key, tell)
-
-    def _outlived(self, index: int, layer: Layer) -> str:
-        """Which step's `cache_ttl` has passed since its layer, or the next one above it, was made."""
-        by_key = {part.key: part for part in self.store.chain(layer)}
-        made: float | None = None
-        for position in range(index, -1, -1):
-            step = self._links[position].step
-            part = by_key.get(self._links[position].key)
-            made = part.created if part is not None else made
-            if step.ttl is not None and made is not None and time.time() - made > step.ttl.seconds:
-                return step.name
-        return ""
-
-    def _age_problem(self, index: int) -> str:
-        layer = self._find(self._links[index].key) if self._links[index].key else None
-        outlived = self._outlived(index, layer) if layer is not None else ""
-        return f"the `cache_ttl` of {outlived} has passed" if outlived else ""
-
-    def _noted(self, name: str) -> dict[str, str] | None:
-        return self.store.noted_inputs(self._build_id, name)
-
-    @property
-    def _build_id(self) -> str:
-        return f"{self.context.template_dir.absolute()}:{self.planned.full_name}"
-
-    def _index_of(self, wanted: str, flag: str) -> int:
-        return find_step([link.step.name for link in self._links], wanted, flag)
-
-    def _frozen(self, layer: Layer) -> FrozenMachine:
-        disks = tuple(layer.folder / name for name in layer.disks)
-        return FrozenMachine(layer.step, layer.folder, disks, layer.open_memory, layer.values())
+    def _how_it_begins(self) -> str:
+        following = self._begun_after + 1
+        text = f"going on after {self._name(self._begun_after)}"
+        verdicts = self._lookup.verdicts(self._begun_after)
+        if following < len(verdicts) and verdicts[following].why:
+            text += f" ({verdicts[following].step}: {verdicts[following].why})"
+        return text
 
     # -- what to keep ---------------------------------------------------------------------------
 
@@ -236,109 +194,105 @@ class BuildLayers:
         """The next step after which a layer is to be made."""
         if not self.wishes.make:
             return None
-        if self.policy is LayerPolicy.INSTALL:
-            return 0 if start == 0 and self._links[0].key else None
-        return next((i for i in range(start, len(self._links)) if self._links[i].key), None)
+        links = self._lookup.links[:1] if self.policy is LayerPolicy.INSTALL else self._lookup.links
+        return next((index for index in range(start, len(links)) if links[index].key), None)
 
     def _keep(self, index: int, machine: FreezableMachine) -> None:
-        if self._folder is None or self._lock is None or self._next_due(index) != index:
+        if self._folder is None or self._claim is None or self._claim.index != index:
             return
         started = time.monotonic()
-        onward = self.store.begin()
+        frozen, onward = self._folder, self.store.begin()
         try:
-            disks = machine.freeze(self._folder.path, onward.path)
-            layer = self._commit(self._folder, index, disks)
-        except Interrupted:
-            onward.close()
-            raise
+            disks = machine.freeze(frozen.path, onward.path)
         except (VmforgeError, OSError) as error:
             onward.close()
+            if isinstance(error, Interrupted):
+                raise
             self._stop(str(error))
             return
-        taken = format_seconds(time.monotonic() - started)
-        self.context.ui.message(f"kept as a layer in {taken}")
-        self._made.append(self._folder)
-        self._folder, self._parent = onward, layer
-        self._seal(layer)
-        self._pass_on(index)
+        # from here on the machine's disks are in both folders, whatever happens
+        self._frozen.append(frozen)
+        self._folder = onward
+        try:
+            self._commit(frozen, index, disks)
+        except (VmforgeError, OSError) as error:
+            self._stop(str(error))
+            return
+        self.context.ui.message(f"kept as a layer in {format_seconds(time.monotonic() - started)}")
 
-    def _commit(self, folder: LayerFolder, index: int, disks: tuple[str, ...]) -> Layer:
-        step = self._links[index].step
+    def _commit(self, folder: LayerFolder, index: int, disks: tuple[str, ...]) -> None:
+        step = self._lookup.links[index].step
         write_record(folder.path / VALUES, dict(self.context.data))
         made = new_layer(
-            key=self._links[index].key,
+            key=self._lookup.links[index].key,
             parent=self._parent,
             step=step.name,
             build=self.planned.full_name,
             template=str(self.context.template_dir.absolute()),
             disks=disks,
         )
-        layer = self.store.commit(folder, replace(made, inputs=step.inputs))
-        self.store.note_inputs(self._build_id, step.name, step.inputs)
-        return layer
+        # before others can see the layer, so that none of them makes the next one meanwhile
+        following = self._next_claim(index + 1)
+        try:
+            self._parent = self.store.commit(folder, replace(made, inputs=step.inputs))
+        finally:
+            self._give_up_claim()
+            self._claim = following
+        self.store.note_inputs(self._lookup.build, step.name, step.inputs)
+        self._sealing.add(self._parent)
 
-    def _pass_on(self, index: int) -> None:
-        """Take the lock of the next layer before this one's is given up. If somebody else has it, that
-        layer is being made already."""
-        following = self._next_due(index + 1)
-        held, self._lock = self._lock, None
-        if following is not None:
-            lock = self._key_lock(following)
-            self._lock = lock if lock.acquire_now() else None
-        if held is not None:
-            held.release()
+    def _next_claim(self, start: int) -> _Claim | None:
+        """The next layer to make; one that another build is making already is left to that."""
+        following = self._next_due(start)
+        while following is not None:
+            lock = self._lock(following)
+            if lock.acquire_now():
+                return _Claim(following, lock)
+            following = self._next_due(following + 1)
+        return None
 
     def _stop(self, why: str) -> None:
-        """Keep no more layers; the build itself goes on."""
-        if self._lock is not None:
+        """Keep no more layers; the build itself goes on. Raises `VmforgeError` if a layer is all that the
+        user wants of it."""
+        wanted = self._claim is not None
+        self._give_up_claim()
+        if self.wishes.until:
+            raise VmforgeError(f"no layer can be kept: {why}")
+        if wanted:
             self.context.ui.warn(f"no more layers are kept: {why}")
-        self._release_lock()
 
-    def _key_lock(self, index: int) -> KeyLock:
-        name = self._links[index].step.name
-
+    def _lock(self, index: int) -> KeyLock:
         def tell(holder: str) -> None:
             who = "another build" if holder in ("", str(os.getpid())) else f"process {holder}"
-            self.context.ui.message(f"waiting for {who}, which makes the same layer: {name}")
+            self.context.ui.message(f"waiting for {who}, which makes the same layer: {self._name(index)}")
 
-        return self.store.lock(self._links[index].key, self.context.cancellation, on_wait=tell)
+        return self.store.lock(self._lookup.links[index].key, self.context.cancellation, on_wait=tell)
 
-    def _release_lock(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+    def _give_up_claim(self) -> None:
+        if self._claim is not None:
+            self._claim.lock.release()
+            self._claim = None
 
-    def _check_enough(self, position: int) -> None:
-        if self.wishes.until and position >= self._index_of(self.wishes.until, "-until"):
-            raise Enough(f"stopped after {self._links[position].step.name}, as `-until` says")
+    # -- until where ----------------------------------------------------------------------------
 
-    # -- in the background ----------------------------------------------------------------------
+    def _check_until(self) -> None:
+        if not self.wishes.until:
+            return
+        index = self._lookup.position(self.wishes.until, "-until")
+        if self._next_due(index) != index:
+            hint = "`vmforge build -explain` tells for each step whether a layer can stand for it"
+            raise VmforgeError(f"no layer is kept after {self._name(index)}", hint=hint)
 
-    def _seal(self, layer: Layer) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="layers", initializer=_be_nice)
-        self._sealing.append(self._pool.submit(self._seal_quietly, layer))
+    def _end_if_enough(self, position: int) -> None:
+        wanted = self.wishes.until
+        if wanted and position >= self._lookup.position(wanted, "-until"):
+            raise Enough(f"stopped after {self._name(position)}, as `-until` says")
 
-    def _seal_quietly(self, layer: Layer) -> None:
-        try:
-            self.store.seal(layer, self._stop_sealing)
-        except Interrupted:
-            pass  # the next run does it
-        except (HostError, OSError) as error:
-            self.context.ui.warn(f"the layer after {layer.step} could not be sealed: {error}")
-
-
-def find_step(names: Sequence[str], wanted: str, flag: str) -> int:
-    """The position of a step in a list of names: by its name, its number, its type or its own name.
-    Raises `VmforgeError`, listing them, when it is none or not the only one."""
-    words = [{name, str(index), *name.replace("`", "").split()[1:]} for index, name in enumerate(names)]
-    found = [index for index, own in enumerate(words) if wanted in own]
-    if len(found) == 1:
-        return found[0]
-    problem = "is none of the steps" if not found else "names several steps"
-    listed = ", ".join(f"{index} ({name})" for index, name in enumerate(names))
-    raise VmforgeError(f"`{flag} {wanted}` {problem}", hint=f"the steps are {listed}")
+    def _name(self, index: int) -> str:
+        return self._lookup.links[index].step.name
 
 
-def _be_nice() -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+def _frozen_machine(layer: Layer) -> FrozenMachine:
+    disks = tuple(layer.folder / name for name in layer.disks)
+    open_memory = layer.open_memory if layer.has_memory else None
+    return FrozenMachine(layer.step, layer.folder, disks, open_memory, layer.values())

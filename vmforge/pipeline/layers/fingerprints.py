@@ -7,7 +7,9 @@ import hmac
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,28 +36,28 @@ class Fingerprints:
     key: bytes
     secrets: frozenset[str] = frozenset()
 
-    def of_config(self, config: Config) -> dict[str, str]:
-        """The options that affect the image, those left at their default left out, by name."""
+    def of_config(self, config: Config, paths: Iterable[Path] = ()) -> dict[str, str]:
+        """The options that affect the image, those left at their default left out, by name. A text that
+        names one of `paths` counts as that path."""
+        plain = _Plain({str(path): self.name_of(path) for path in paths}, self.name_of)
         found = {}
         for name, option in options_of(type(config)).items():
             value = getattr(config, name)
             if option.info.affects_image and value != option.default:
-                found[name] = self.of_text(json.dumps(self._plain(value), sort_keys=True))
+                text = json.dumps(plain(value), sort_keys=True, ensure_ascii=False)
+                found[name] = self._keyed(text) if _holds_secret(value) else self.of_text(text)
         return found
 
     def of_text(self, text: str) -> str:
-        if any(secret and secret in text for secret in self.secrets):
-            return "keyed:" + hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()
+        """The digest of a text, which may be JSON."""
+        if any(secret and (secret in text or _in_json(secret) in text) for secret in self.secrets):
+            return self._keyed(text)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def of_files(self, paths: Iterable[Path]) -> dict[str, str]:
-        """The digest and the mode of every file, in folders too, by its name as seen from `root`. What
-        is not there has the digest `missing`."""
-        found = {}
-        for path in paths:
-            for file in sorted(_files_below(path)):
-                found[self.name_of(file)] = self._of_file(file)
-        return found
+        """The digest and the mode of every file, and what is in folders too, by its name as seen from
+        `root`. What is not there has the digest `missing`."""
+        return {self.name_of(found): self._of_file(found) for path in paths for found in _below(path)}
 
     def name_of(self, path: Path) -> str:
         """How a path is shown and hashed: relative where it is below `root`."""
@@ -65,20 +67,35 @@ class Fingerprints:
 
     def mentions_build(self, config: Config, paths: Iterable[Path]) -> bool:
         """Whether an option or a script asks for the build's name, which then is an input."""
-        texts = json.dumps(self._plain(config)).encode()
+        texts = json.dumps(_Plain({}, str)(config)).encode()
         if any(name in texts for name in _BUILD_VARIABLES):
             return True
-        return any(_mentions(file) for path in paths for file in _files_below(path))
+        return any(_mentions(file) for path in paths for file in _below(path))
+
+    def _keyed(self, text: str) -> str:
+        return "keyed:" + hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()
 
     def _of_file(self, path: Path) -> str:
         try:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            return f"{self.digests.digests(path, ['sha256'])['sha256']} {mode:o}"
+            link = f"-> {path.readlink()} " if path.is_symlink() else ""
+            status = path.stat()
+            what = "folder" if stat.S_ISDIR(status.st_mode) else self._digest(path)
+            return f"{link}{what} {stat.S_IMODE(status.st_mode):o}"
         except OSError:
             return "missing"
 
-    def _plain(self, value: Any) -> Any:
-        """A value as JSON knows it. Secrets come in as they are: the text is hashed with the key."""
+    def _digest(self, path: Path) -> str:
+        return self.digests.digests(path, ["sha256"])["sha256"]
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """Makes of an option's value what JSON knows. Secrets come in as they are."""
+
+    paths: Mapping[str, str]
+    name_of: Callable[[Path], str]
+
+    def __call__(self, value: Any) -> Any:
         if isinstance(value, Secret):
             return value.value
         if isinstance(value, Path):
@@ -88,44 +105,68 @@ class Fingerprints:
         if isinstance(value, Duration):
             return value.seconds
         if isinstance(value, Config):
-            return {item.name: self._plain(getattr(value, item.name)) for item in fields(value)}
+            return {item.name: self(getattr(value, item.name)) for item in fields(value)}
         if isinstance(value, Mapping):
-            return {str(name): self._plain(item) for name, item in value.items()}
-        if isinstance(value, (tuple, list, frozenset, set)):
-            return [self._plain(item) for item in value]
+            return {str(name): self(item) for name, item in value.items()}
+        if isinstance(value, (tuple, list)):
+            return [self(item) for item in value]
+        if isinstance(value, (frozenset, set)):
+            return sorted(json.dumps(self(item), sort_keys=True) for item in value)
+        if isinstance(value, str) and value and str(Path(value)) in self.paths:
+            # `DIR/` means something else than `DIR`
+            return self.paths[str(Path(value))] + ("/" if value.endswith("/") else "")
         return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, Config):
+        return any(_holds_secret(getattr(value, item.name)) for item in fields(value))
+    if isinstance(value, Mapping):
+        return any(map(_holds_secret, value.values()))
+    if isinstance(value, (tuple, list, frozenset, set)):
+        return any(map(_holds_secret, value))
+    return isinstance(value, Secret)
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def local_key(root: Path) -> bytes:
     """The store's own key, made when it is first asked for."""
     path = root / "layer-key"
-    while True:
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            staged = path.with_name(f"{path.name}.{os.getpid()}")
-            descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(os.urandom(32))
-            try:
-                os.link(staged, path)  # the first one stays
-            except FileExistsError:
-                pass
-            finally:
-                staged.unlink()
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        # a name of its own: several builds may be at this point at once
+        descriptor, staged = tempfile.mkstemp(prefix=f"{path.name}.", dir=root)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(32))
+        with suppress(FileExistsError):  # the first one stays
+            os.link(staged, path)
+    finally:
+        Path(staged).unlink()
+    return path.read_bytes()
 
 
-def _files_below(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
+def _below(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The path itself and, in a folder, everything in it; links to folders are followed."""
+    yield path
+    real = path.resolve()
+    if real in above or not path.is_dir():
         return
-    for folder, _, names in os.walk(path):
-        yield from (Path(folder) / name for name in names)
+    try:
+        items = sorted(path.iterdir())
+    except PermissionError:
+        return  # who needs what is in it says so
+    for item in items:
+        yield from _below(item, above | {real})
 
 
 def _mentions(path: Path) -> bool:
     try:
-        if path.stat().st_size > _LARGEST_SCRIPT:
+        if not path.is_file() or path.stat().st_size > _LARGEST_SCRIPT:
             return False
         content = path.read_bytes()
     except OSError:

@@ -18,13 +18,15 @@ from vmforge.sdk.layers import LayerPolicy
 def layers_of(planned: PlannedBuild, context: BuildContext, run: Run) -> BuildLayers | None:
     """The build's layers; None where its builder cannot make any, or the user wants none.
 
-    Raises `HostError` when the store cannot be used, `UsageError` for a limit that is no size.
+    Raises `HostError` when the store cannot be used, `UsageError` for a limit that is no size, and when
+    the user names a step though there are no layers.
     """
     own = getattr(planned.builder.config, "layers", None)
-    if not isinstance(own, LayerPolicy):
-        return None
-    policy = run.layers.policy or own
+    policy = (run.layers.policy or own) if isinstance(own, LayerPolicy) else LayerPolicy.OFF
     if policy is LayerPolicy.OFF:
+        if flag := run.layers.names_a_step_with:
+            hint = "choose other builds with `-only`, or see the option `layers` of the source"
+            raise UsageError(f"`{flag}`: `{planned.full_name}` has no layers", hint=hint)
         return None
     shared = Store(default_root(os.environ))
     store = LayerStore(shared)

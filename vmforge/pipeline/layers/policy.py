@@ -18,3 +18,8 @@ class LayerWishes:
     begin_at: str = ""
     until: str = ""
     make: bool = True
+
+    @property
+    def names_a_step_with(self) -> str:
+        """The flag that names a step; empty when none does."""
+        return "-from-layer" if self.begin_at else "-until" if self.until else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vmforge.pipeline.layers.chain import INSTALL, Step, step_name
@@ -17,9 +19,16 @@ _BUILD_NAME = "the build's name"
 
 
 def install_step(planned: PlannedBuild, inputs: Inputs, fingerprints: Fingerprints) -> Step:
-    """The installation: the builder's options, and what the builder says it depends on besides."""
-    found = fingerprints.of_config(planned.builder.config)
-    found |= _digested(inputs, fingerprints)
+    """The installation: the builder's options, the communicator's (provisioners run as the user that logs
+    in), and what the builder says it depends on besides."""
+    paths = [value for value in inputs.values() if isinstance(value, Path)]
+    found = _together(
+        fingerprints.of_config(planned.builder.config, paths),
+        fingerprints.of_config(planned.connector.config),
+        {name: fingerprints.of_text(text) for name, text in inputs.items() if isinstance(text, str)},
+        fingerprints.of_files(paths),
+        _release(type(planned.builder)),
+    )
     return Step(INSTALL, planned.type, found)
 
 
@@ -41,7 +50,7 @@ def _provisioner_step(
         fingerprints.digests, fingerprints.root, fingerprints.key, fingerprints.secrets | secrets
     )
     files = tuple(component.input_files())
-    found = own.of_config(component.config) | own.of_files(files)
+    found = _together(own.of_config(component.config, files), own.of_files(files), _release(type(component)))
     if own.mentions_build(component.config, files):
         found[_BUILD_NAME] = own.of_text(planned.name)
     return Step(name, block.type, found, _uncached(component, provisioner), block.cache_ttl)
@@ -71,11 +80,24 @@ def _uncached(component: Provisioner, provisioner: PlannedProvisioner) -> str:  
     return ""
 
 
-def _digested(inputs: Inputs, fingerprints: Fingerprints) -> dict[str, str]:
+def _release(component: type) -> dict[str, str]:
+    """The release of the package that a component comes from: what it does may change with it."""
+    package = component.__module__.partition(".")[0]
+    try:
+        return {f"the release of {package}": _version(package)}
+    except PackageNotFoundError:
+        return {}
+
+
+@cache
+def _version(package: str) -> str:
+    return version(package)
+
+
+def _together(*tables: Mapping[str, str]) -> dict[str, str]:
+    """All inputs in one table. An option and a file may have the same name: both count."""
     found: dict[str, str] = {}
-    for name, value in inputs.items():
-        if isinstance(value, Path):
-            found |= fingerprints.of_files([value])
-        else:
-            found[name] = fingerprints.of_text(value)
+    for table in tables:
+        for name, digest in table.items():
+            found[name] = f"{found[name]} {digest}" if name in found else digest
     return found

@@ -75,6 +75,21 @@ def test_screen(address: tuple[str, int] | None, path: Path | None, screen: str)
     assert screen_of(as_machine(FakeMachine(address, path))) == screen
 
 
+def test_a_layer_that_cannot_be_restored(tmp_path: Path) -> None:
+    class Refusing(FakeHypervisor):
+        def start(self, spec: DomainSpec, *, saved: SavedMemory | None = None) -> FakeMachine:
+            raise MachineError("QEMU does not understand the memory", hint="look at QEMU's log")
+
+    hypervisor = cast(Hypervisor, Refusing(FakeMachine()))
+    saved = SavedMemory(lambda: (tmp_path / "memory").open("rb"), tmp_path / "copy")
+    with pytest.raises(MachineError) as failure:
+        Guest(hypervisor, SPEC, saved).__enter__()
+    assert failure.value.message == "the layer cannot be restored: QEMU does not understand the memory"
+    assert failure.value.hint == "build with `-no-cache`, which makes the layers anew"
+    with pytest.raises(MachineError, match=r"^QEMU does not understand"):
+        Guest(hypervisor, SPEC).__enter__()
+
+
 def test_a_guest_is_destroyed_with_its_build() -> None:
     machine = FakeMachine()
     with Guest(cast(Hypervisor, FakeHypervisor(machine)), SPEC) as running:
