@@ -48,11 +48,10 @@ source "qemu" "quickstart" {
   # The installer asks its questions over HTTP: this folder is served to it, and to nobody else.
   http_directory = "${path.root}/http"
 
-  # Once the machine has had time to show its prompt, this is typed on its keyboard, at this pace. The address in it
-  # is the one that the folder above is served at.
-  boot_wait         = "1s"
-  boot_key_interval = "20ms"
-  boot_command      = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
+  # Once the machine has had time to show its prompt, this is typed on its keyboard. The address in it is the one
+  # that the folder above is served at.
+  boot_wait    = "1s"
+  boot_command = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
 
   # When the installed system answers here, the installation is over. http/tiny.cfg has the same name and password.
   ssh_username = "packer"

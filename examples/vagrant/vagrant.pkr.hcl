@@ -21,20 +21,19 @@ variable "version" {
 }
 
 source "qemu" "tiny" {
-  iso_url           = var.iso
-  iso_checksum      = "none"
-  memory            = 512
-  disk_size         = "1G"
-  headless          = true
-  http_directory    = "${path.root}/http"
-  boot_wait         = "1s"
-  boot_key_interval = "20ms"
-  boot_command      = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/vagrant.cfg<enter>"]
-  ssh_username      = "vagrant"
-  ssh_password      = "vagrant"
-  ssh_timeout       = "10m"
-  shutdown_command  = "sudo shutdown -P now"
-  output_directory  = "${var.output}/disk"
+  iso_url          = var.iso
+  iso_checksum     = "none"
+  memory           = 512
+  disk_size        = "1G"
+  headless         = true
+  http_directory   = "${path.root}/http"
+  boot_wait        = "1s"
+  boot_command     = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/vagrant.cfg<enter>"]
+  ssh_username     = "vagrant"
+  ssh_password     = "vagrant"
+  ssh_timeout      = "10m"
+  shutdown_command = "sudo shutdown -P now"
+  output_directory = "${var.output}/disk"
 }
 
 build {

@@ -34,6 +34,7 @@ class Encoding(IntEnum):
     COPY_RECT = 1
     ZLIB = 6  # registered with the protocol's community specification, not in the RFC
     DESKTOP_SIZE = -223
+    KEY_CODES = -258  # QEMU's extended key events, in the community specification too
 
 
 class _Security(IntEnum):
@@ -117,8 +118,16 @@ class Resize:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyCodes:
+    """The server says that it takes `coded_key_event`; no rectangle, though it comes as one."""
+
+
+Rectangle: TypeAlias = Pixels | Copy | Resize | KeyCodes
+
+
+@dataclass(frozen=True, slots=True)
 class FramebufferUpdate:
-    rectangles: tuple[Pixels | Copy | Resize, ...]
+    rectangles: tuple[Rectangle, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +189,11 @@ def key_event(keysym: int, down: bool) -> bytes:
     return struct.pack(">BBxxI", 4, down, keysym)
 
 
+def coded_key_event(keysym: int, down: bool, code: int) -> bytes:
+    """A key by its place on the keyboard too: PC/XT's code, bit 7 set for its prefix 0xE0."""
+    return struct.pack(">BBHII", 255, 0, down, keysym, code)
+
+
 def pointer_event(x: int, y: int, buttons: int) -> bytes:
     """`buttons` has a bit for each button that is down: 1 left, 2 middle, 4 right, 8 and 16 the wheel."""
     return struct.pack(">BBHH", 5, buttons, x, y)
@@ -208,7 +222,7 @@ class Decoder:
             case _:
                 raise _nonsense(f"message type {kind}")
 
-    def _rectangle(self, read: Read) -> Pixels | Copy | Resize:
+    def _rectangle(self, read: Read) -> Rectangle:
         x, y, width, height, encoding = struct.unpack(">HHHHi", read(12))
         _check_size(width, height)
         match encoding:
@@ -221,6 +235,8 @@ class Decoder:
                 return Pixels(x, y, width, height, self._inflated(read(length), width * height))
             case Encoding.DESKTOP_SIZE:
                 return Resize(width, height)
+            case Encoding.KEY_CODES:
+                return KeyCodes()
             case _:
                 raise _nonsense(f"a rectangle in encoding {encoding}, which was not asked for")
 

@@ -13,14 +13,18 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from vmforge.console.framebuffer import Canvas, Framebuffer
+from vmforge.console.keys import xt_code
 from vmforge.console.rfb import (
     BGRX,
     Copy,
     Decoder,
     Encoding,
     FramebufferUpdate,
+    KeyCodes,
     Pixels,
+    Rectangle,
     Resize,
+    coded_key_event,
     handshake,
     key_event,
     pointer_event,
@@ -35,6 +39,10 @@ T = TypeVar("T")
 
 _HANDSHAKE_SECONDS: Final = 30.0
 _PICTURE_SECONDS: Final = 10.0
+# Nobody has asked for changes for so long: what was drawn last may be old.
+_STALE_SECONDS: Final = 0.4
+# QEMU says at once that it takes the codes of keys; other servers never do.
+_KEY_CODES_SECONDS: Final = 2.0
 _RECONNECT_SECONDS: Final = 0.05
 _PATIENCE: Final = Duration(30.0)
 _LOCAL: Final = (Encoding.RAW, Encoding.COPY_RECT, Encoding.DESKTOP_SIZE)
@@ -66,19 +74,25 @@ class VncClient:
         self._news = threading.Condition()  # guards everything below
         self._failure: Exception | None = None
         self._changes = 0
+        self._seen, self._looked = 0, 0.0  # up to which change `look` has shown, and when
         self._drawn = False  # whether the canvas shows the whole screen
         self._asked = False  # whether a request waits for its update
+        self._takes_codes: bool | None = None  # None before it was asked
+        self._encodings = _REMOTE if compressed else _LOCAL
         try:
-            self.name, self._canvas = self._introduce(password, compressed)
+            self.name, self._canvas = self._introduce(password)
         except BaseException:
             connection.close()
             raise
         self._reader = threading.Thread(target=self._read_messages, name="vnc-reader", daemon=True)
         self._reader.start()
 
-    def key(self, keysym: int, down: bool) -> None:
-        """Press or release one key."""
-        self._send(key_event(keysym, down))
+    def key(self, keysym: int, down: bool, code: int = 0) -> None:
+        """Press or release one key; `code` as in `Keyboard.key`, for servers that understand it."""
+        if code and self._understands_codes():
+            self._send(coded_key_event(keysym, down, xt_code(code)))
+        else:
+            self._send(key_event(keysym, down))
 
     def pointer(self, x: int, y: int, buttons: int = 0) -> None:
         """Move the pointer; `buttons` as in `rfb.pointer_event`."""
@@ -100,6 +114,17 @@ class VncClient:
         with self._news:
             return self._canvas.snapshot()
 
+    def look(self, seconds: float) -> Framebuffer:
+        """The picture after the next change that nobody has looked at; as it is when there is none within
+        so many seconds, or when the last look was a while ago. Raises TimeoutError when there is none."""
+        if not self._drawn or time.monotonic() - self._looked > _STALE_SECONDS:
+            self.refresh(_PICTURE_SECONDS)
+            self._seen = self.changes
+        else:
+            self._seen = self.wait_for_change(self._seen, seconds)
+        self._looked = time.monotonic()
+        return self.framebuffer()
+
     def refresh(self, timeout: float) -> Framebuffer:
         """The whole screen as it is now. Raises TimeoutError."""
         with self._news:
@@ -114,19 +139,28 @@ class VncClient:
         self._reader.join()
         self._socket.close()
 
-    def _introduce(self, password: Secret | None, compressed: bool) -> tuple[str, Canvas]:
+    def _introduce(self, password: Secret | None) -> tuple[str, Canvas]:
         self._socket.settimeout(_HANDSHAKE_SECONDS)
         try:
             with self._cancellation.on_cancel(self._hang_up):
                 server = handshake(self._read, self._socket.sendall, password)
-                self._socket.sendall(
-                    set_pixel_format(BGRX) + set_encodings(_REMOTE if compressed else _LOCAL)
-                )
+                self._socket.sendall(set_pixel_format(BGRX) + set_encodings(self._encodings))
         except OSError:
             self._cancellation.check()
             raise
         self._socket.settimeout(None)
         return server.name, Canvas(server.width, server.height)
+
+    def _understands_codes(self) -> bool:
+        if self._takes_codes is None:
+            self._takes_codes = False
+            self._send(set_encodings((*self._encodings, Encoding.KEY_CODES)))
+            with self._cancellation.on_cancel(self._wake), self._news:
+                self._news.wait_for(
+                    lambda: self._takes_codes or self._failure or self._cancellation.cancelled,
+                    _KEY_CODES_SECONDS,
+                )
+        return self._takes_codes
 
     def _hang_up(self) -> None:
         try:
@@ -202,6 +236,10 @@ class VncClient:
     def _draw(self, update: FramebufferUpdate) -> None:
         resized = any(isinstance(rectangle, Resize) for rectangle in update.rectangles)
         with self._news:
+            if update.rectangles == (KeyCodes(),):
+                self._takes_codes = True
+                self._news.notify_all()
+                return
             try:
                 for rectangle in update.rectangles:
                     _apply(rectangle, self._canvas)
@@ -216,7 +254,7 @@ class VncClient:
             self._news.notify_all()
 
 
-def _apply(rectangle: Pixels | Copy | Resize, canvas: Canvas) -> None:
+def _apply(rectangle: Rectangle, canvas: Canvas) -> None:
     match rectangle:
         case Pixels(x, y, width, height, data):
             canvas.paint(x, y, width, height, data)
@@ -260,9 +298,14 @@ class VncConsole:
     ) -> None:
         self.close()
 
-    def key(self, keysym: int, down: bool) -> None:
-        """Press or release one key. Raises `MachineError` when the machine is gone."""
-        self._persist(lambda client: client.key(keysym, down))
+    def key(self, keysym: int, down: bool, code: int = 0) -> None:
+        """See `Keyboard.key`."""
+        self._persist(lambda client: client.key(keysym, down, code))
+
+    def look(self, seconds: float) -> Framebuffer:
+        """The screen after its next change, or as it still is after so many seconds. Raises `MachineError`
+        when the machine is gone."""
+        return self._persist(lambda client: client.look(seconds))
 
     def screenshot(self) -> Framebuffer:
         """The whole screen as it is now. Raises `MachineError` when the machine is gone."""

@@ -13,6 +13,7 @@ from itertools import count, repeat
 from xml.etree import ElementTree as ET
 
 from vmforge.hypervisor.devices import (
+    AgentChannel,
     Cdrom,
     Device,
     Disk,
@@ -88,6 +89,7 @@ class DomainSpec:
     video: Video = field(default_factory=Video)
     serial_log: SerialLog | None = None
     tpm: Tpm | None = None
+    agent: AgentChannel | None = None
     restart_on_reboot: bool = True
     ends_on_reboot: bool = False
     translation_cache: Size | None = None
@@ -195,6 +197,8 @@ def _devices(spec: DomainSpec, vnc_port: int | None) -> ET.Element:
     if spec.floppy is not None:
         devices.append(spec.floppy.xml())
     devices.extend(cards)
+    if spec.agent is not None:
+        devices.append(spec.agent.controller_xml(next(slots)))
     devices.extend(_plain_devices(spec, vnc_port))
     return devices
 
@@ -204,6 +208,8 @@ def _plain_devices(spec: DomainSpec, vnc_port: int | None) -> Iterator[ET.Elemen
         yield spec.serial_log.xml()
     if spec.tpm is not None:
         yield spec.tpm.xml()
+    if spec.agent is not None:
+        yield spec.agent.xml()
     if spec.graphics is not None:
         yield spec.graphics.xml(vnc_port)
     yield spec.video.xml(slot=_video_slot(spec))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from vmforge.errors import HostError
 from vmforge.hypervisor import faults, owners, slots
+from vmforge.hypervisor.devices import AgentChannel
 from vmforge.hypervisor.events import Dispatcher, EventLoop
 from vmforge.hypervisor.library import libvirt, libvirt_qemu
 from vmforge.hypervisor.reaper import Reaper
@@ -83,6 +84,11 @@ class Driver:
         """What QEMU's human monitor answers. Raises libvirt's error."""
         flags = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
         return str(libvirt_qemu.qemuMonitorCommand(domain, line, flags))
+
+    def agent_channel(self, name: str) -> AgentChannel:
+        """The channel for the agent of a domain. Below an embedded driver's root, the place of libvirt's
+        choosing is longer than a socket's path may be (107 bytes)."""
+        return AgentChannel(self.slot.root / f"{name}.agent" if self.slot is not None else None)
 
     def log_path(self, name: str) -> Path | None:
         """Where this driver keeps QEMU's log of a domain; None when that is on another host."""

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 from xml.etree import ElementTree as ET
 
 from vmforge.errors import HostError, MachineError, VmforgeError
-from vmforge.hypervisor import faults, network, owners, screenshot, text_memory
+from vmforge.hypervisor import faults, keyboard, network, owners, screenshot, text_memory
 from vmforge.hypervisor.checkpoint import freeze
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.driver import Driver
@@ -29,10 +29,12 @@ from vmforge.hypervisor.events import (
     Paused,
     Stopped,
 )
+from vmforge.hypervisor.guest_agent import LibvirtAgent
 from vmforge.hypervisor.library import libvirt
 from vmforge.hypervisor.lifecycle import Lifecycle, State
 from vmforge.hypervisor.starting import Starter
 from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.communicator import GuestAgent
 
 T = TypeVar("T")
 
@@ -79,6 +81,8 @@ class VirtualMachine:
     ) -> VirtualMachine:
         """Start a machine, from its firmware or from saved memory. Raises `MachineError` with QEMU's own
         words, `HostError` for a port in use."""
+        if spec.agent is not None:
+            spec = replace(spec, agent=driver.agent_channel(spec.name))
         machine = cls(driver, spec, cancellation)
         driver.events.listen(spec.uuid, machine._on_event)
         driver.adopt(spec.emulator)
@@ -199,6 +203,10 @@ class VirtualMachine:
         descriptor = self._call("open the console", lambda domain: domain.openGraphicsFD(0, flags))
         return socket.socket(fileno=descriptor)
 
+    def send_keys(self, codes: Sequence[int], hold: float) -> None:
+        """Press keys together, see `keyboard.press`; the way in where there is no VNC."""
+        self._call("press a key", lambda domain: keyboard.press(domain, codes, hold))
+
     def screenshot(self) -> bytes:
         """The screen as a PNG file."""
         connection = self._driver.connection
@@ -208,6 +216,10 @@ class VirtualMachine:
         """The display adapter's 32 KiB of text memory, from 0xB8000: two bytes a cell, and of no meaning
         while the guest shows graphics. Raises `MachineError` where it cannot be read."""
         return self._call("read the text screen", text_memory.peek)
+
+    def agent(self) -> GuestAgent:
+        """QEMU's agent in the guest, of a machine whose specification has its channel."""
+        return LibvirtAgent(lambda function: self._call("ask the guest's agent", function))
 
     def power_button(self) -> None:
         """Press the power button (ACPI); what the guest does about it is up to the guest."""

@@ -4,25 +4,24 @@ variable "iso" {
 }
 
 source "qemu" "arguments" {
-  iso_url           = var.iso
-  iso_checksum      = "none"
-  http_content      = { "/tiny.cfg" = "user=forge\npassword=secret-of-forge\n" }
-  disk_size         = "512M"
-  disk_interface    = "ide"
-  format            = "raw"
-  cd_content        = { "user-data" = "from the template", "sub/meta-data" = "id" }
-  cd_label          = "cidata"
-  floppy_content    = { "ks.cfg" = "answers" }
-  floppy_label      = "OEMDRV"
-  host_port_min     = 24000
-  host_port_max     = 24999
-  headless          = true
-  boot_wait         = "3s"
-  boot_key_interval = "10ms"
-  boot_command      = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
-  ssh_username      = "forge"
-  ssh_password      = "secret-of-forge"
-  shutdown_command  = "sudo poweroff"
+  iso_url          = var.iso
+  iso_checksum     = "none"
+  http_content     = { "/tiny.cfg" = "user=forge\npassword=secret-of-forge\n" }
+  disk_size        = "512M"
+  disk_interface   = "ide"
+  format           = "raw"
+  cd_content       = { "user-data" = "from the template", "sub/meta-data" = "id" }
+  cd_label         = "cidata"
+  floppy_content   = { "ks.cfg" = "answers" }
+  floppy_label     = "OEMDRV"
+  host_port_min    = 24000
+  host_port_max    = 24999
+  headless         = true
+  boot_wait        = "3s"
+  boot_command     = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
+  ssh_username     = "forge"
+  ssh_password     = "secret-of-forge"
+  shutdown_command = "sudo poweroff"
   qemuargs = [
     ["-m", "768M"],
     ["-smp", "cpus=2,", "sockets=1"],

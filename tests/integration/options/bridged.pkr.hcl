@@ -8,18 +8,17 @@ variable "bridge" {
 }
 
 source "qemu" "bridged" {
-  iso_url           = var.iso
-  iso_checksum      = "none"
-  http_content      = { "/tiny.cfg" = "user=forge\npassword=secret-of-forge\n" }
-  disk_size         = "512M"
-  net_bridge        = var.bridge
-  headless          = true
-  boot_wait         = "3s"
-  boot_key_interval = "10ms"
-  boot_command      = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
-  ssh_username      = "forge"
-  ssh_password      = "secret-of-forge"
-  shutdown_command  = "sudo poweroff"
+  iso_url          = var.iso
+  iso_checksum     = "none"
+  http_content     = { "/tiny.cfg" = "user=forge\npassword=secret-of-forge\n" }
+  disk_size        = "512M"
+  net_bridge       = var.bridge
+  headless         = true
+  boot_wait        = "3s"
+  boot_command     = ["install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>"]
+  ssh_username     = "forge"
+  ssh_password     = "secret-of-forge"
+  shutdown_command = "sudo poweroff"
 }
 
 build {

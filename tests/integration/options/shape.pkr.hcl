@@ -29,7 +29,6 @@ source "qemu" "shape" {
   vm_name            = "shape.img"
   output_directory   = "images/shape"
   boot_wait          = "3s"
-  boot_key_interval  = "10ms"
   boot_steps = [
     ["install ", "choose what to do"],
     ["ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tiny.cfg<enter>", "name the answers"],

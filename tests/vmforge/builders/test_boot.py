@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from vmforge.builders.boot import type_boot_steps
+from vmforge.builders.boot import BootWait, check_boot, type_boot_steps
 from vmforge.builders.qemu.config import QemuConfig
-from vmforge.sdk import BuildContext, Cancellation
+from vmforge.console.framebuffer import Framebuffer, png
+from vmforge.console.sight import Display, Sight
+from vmforge.errors import MachineError
+from vmforge.sdk import BuildContext, Cancellation, Duration
 from vmforge.sdk.testing import RecordingUi, fake_context
 
 MakeConfig = Callable[..., QemuConfig]
@@ -22,7 +26,7 @@ _SHIFT = 0xFFE1
 class Keyboard:
     pressed: list[str] = field(default_factory=list)
 
-    def key(self, keysym: int, down: bool) -> None:
+    def key(self, keysym: int, down: bool, code: int = 0) -> None:
         if down and keysym != _SHIFT:
             self.pressed.append(chr(keysym) if keysym < 0x80 else f"<{keysym:x}>")
 
@@ -103,5 +107,52 @@ def test_the_interval_of_the_environment(
 
 
 def test_boot_wait(qemu: MakeConfig) -> None:
-    assert [qemu(boot_wait=text).boot_wait.seconds for text in ("1m30s", "-1s")] == [90.0, -1.0]
-    assert qemu().boot_wait.seconds == 10.0
+    waits = [qemu(boot_wait=text).boot_wait for text in ("1m30s", "-1s", "auto")]
+    assert waits == [Duration(90), Duration(-1), BootWait.AUTO]
+    assert qemu().boot_wait == Duration(10)
+
+
+def test_the_guests_keyboard_layout(qemu: MakeConfig, desk: Desk) -> None:
+    # the key where the US keyboard has its "y"
+    assert desk.type(qemu(boot_command=["z"], keyboard_layout="de")) == "y"
+
+
+def test_a_picture_is_read_beside_the_template(qemu: MakeConfig, desk: Desk) -> None:
+    shown = Framebuffer(3, 2, bytes(range(24)))
+    (desk.context.template_dir / "disk.png").write_bytes(png(shown))
+    waited: list[tuple[Framebuffer, str, Duration]] = []
+
+    class Eyes(Sight):
+        def wait_for_picture(self, picture: Framebuffer, name: str, limit: Duration) -> None:
+            waited.append((picture, name, limit))
+
+    config = qemu(boot_command=['<waitImage "disk.png" 9s>'])
+    type_boot_steps(config, desk.keyboard, desk.context, {}, Eyes(cast(Display, None)))
+    ((picture, name, limit),) = waited
+    assert (picture.width, picture.pixel(1, 1)) == (3, shown.pixel(1, 1))
+    assert (name, limit) == ("disk.png", Duration(9))
+
+
+def test_unseen_machines_wait_for_nothing(qemu: MakeConfig, desk: Desk) -> None:
+    with pytest.raises(MachineError, match="cannot be seen"):
+        desk.type(qemu(boot_command=["<waitStill 2s>"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"boot_command": ['<wait "[">']}, "boot_command"),
+        ({"boot_steps": [["<waitStill 0s>", "wait"]]}, "boot_steps"),
+        ({"boot_command": ["a"], "keyboard_layout": "qwertz"}, "keyboard_layout"),
+        ({"boot_command": ["a"], "boot_mode": "adaptive", "keyboard_layout": "de"}, None),
+    ],
+)
+def test_what_is_wrong_with_a_boot_command(
+    qemu: MakeConfig, options: dict[str, object], problem: str | None
+) -> None:
+    assert [found.option for found in check_boot(qemu(**options))] == ([problem] if problem else [])
+
+
+def test_characters_that_a_layout_does_not_have(qemu: MakeConfig) -> None:
+    (found,) = check_boot(qemu(boot_command=["a{{ .HTTPIP }}\N{EURO SIGN}Ж"], keyboard_layout="de"))
+    assert (found.summary, found.warning) == ("the keyboard layout `de` has no key for `Ж`", True)

@@ -12,6 +12,9 @@ from vmforge.console.boot_command import (
     Press,
     Release,
     Wait,
+    WaitForImage,
+    WaitForText,
+    WaitStill,
     check_boot_command,
     key_events,
     parse_boot_command,
@@ -28,6 +31,12 @@ def spelled(command: BootCommand) -> str:
         match action:
             case Wait(duration):
                 words.append(f"wait:{duration.seconds:g}")
+            case WaitForText(pattern, limit):
+                words.append(f"text:{pattern.pattern!r}:{limit.seconds:g}")
+            case WaitForImage(path, limit):
+                words.append(f"image:{path}:{limit.seconds:g}")
+            case WaitStill(duration, limit):
+                words.append(f"still:{duration.seconds:g}:{limit.seconds:g}")
             case Press(key):
                 words.append(key.name)
             case Hold(key):
@@ -57,6 +66,13 @@ def spelled(command: BootCommand) -> str:
         ("<wait1s2>", "< w a i t 1 s 2 >"),
         ("<wait", "< w a i t"),
         ("<wait\u0665>", "< w a i t \u0665 >"),
+        # what the screen must show
+        ('<wait "boot:">', "text:'boot:':300"),
+        ("<wait 'boot: *$' 10m>", "text:'boot: *$':600"),
+        (r'<wait "a \"b\" \d+>" 90>', "text:'a \"b\" \\\\d+>':90"),
+        ("<waitStill 2s>a", "still:2:300 a"),
+        ("<waitStill 500ms 1m>", "still:0.5:60"),
+        ('<waitImage "disk.png"><waitImage "a b.png" 9s>', "image:disk.png:300 image:a b.png:9"),
         # keys in any case, the longest name
         ("<enter><ENTER><Return>", "enter enter return"),
         ("<f1><f10><F12>", "f1 f10 f12"),
@@ -107,7 +123,8 @@ def test_grammar(text: str, actions: str) -> None:
             "<wait 5>",
             [
                 "`<wait 5>` is neither a key nor a wait and is typed as it stands;"
-                " waits are written `<wait>`, `<wait5>` or `<wait1m30s>`"
+                ' waits are written `<wait>`, `<wait5>`, `<wait1m30s>`, `<wait "text">`, `<waitStill 2s>`'
+                ' or `<waitImage "file.png">`'
             ],
         ),
         ("<xyzzy>", ["`<xyzzy>` is neither a key nor a wait and is typed as it stands"]),
@@ -122,14 +139,39 @@ def test_warnings(text: str, warnings: list[str]) -> None:
     assert list(parse_boot_command(text).warnings) == warnings
 
 
+@pytest.mark.parametrize(
+    ("text", "errors"),
+    [
+        (
+            '<wait "(">',
+            ['`<wait "(">` holds no regular expression: missing ), unterminated subpattern at position 0'],
+        ),
+        ('<wait "a" 0>', ['`<wait "a" 0>` has a time that is no time to wait']),
+        ("<waitStill 0s><waitStill 0s>", ["`<waitStill 0s>` has a time that is no time to wait"]),
+        ('<wait "{{ .Name }}(">', []),
+    ],
+)
+def test_errors(text: str, errors: list[str]) -> None:
+    assert list(check_boot_command(text).errors) == errors
+
+
+@pytest.mark.parametrize(
+    "text", ['<wait "a>', "<wait a>", "<waitstill 2s>", '<WAIT "a">', "<waitImage a.png>"]
+)
+def test_what_only_looks_like_a_watch_is_typed(text: str) -> None:
+    command = parse_boot_command(text)
+    assert not command.watches
+    assert spelled(command) == " ".join(text)
+
+
 def test_nothing_is_said_about_what_is_not_rendered_yet() -> None:
     text = """<esc>auto url=http://{{ .HTTPIP }}:{{.HTTPPort}}/{{ printf "<foo>}}" }}/<wait{{ .Seconds }}>
     <{{ .Key }}><{{ .Key }}on>{{ `<bar>` }}<enter>""".replace("\n    ", "")
-    assert check_boot_command(text) == ()
+    assert check_boot_command(text).warnings == ()
 
 
 def test_unrendered_text_is_still_checked() -> None:
-    assert len(check_boot_command("{{ .Name }}<waiit>{{ .Name }}<entr>{{ unclosed <esc>")) == 2
+    assert len(check_boot_command("{{ .Name }}<waiit>{{ .Name }}<entr>{{ unclosed <esc>").warnings) == 2
 
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("<>waitonfesc1205.smh- {}"), st.characters())))

@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from vmforge.console.adaptive import AdaptiveTypist
 from vmforge.console.boot_command import parse_boot_command
 from vmforge.console.framebuffer import Framebuffer
-from vmforge.console.typist import DEFAULT_KEY_INTERVAL, type_boot_command
+from vmforge.console.layouts import load
+from vmforge.console.sight import Sight
+from vmforge.console.typist import Typist
 from vmforge.console.vnc import VncConsole
 from vmforge.sdk import Cancellation, Duration
 
@@ -131,18 +134,36 @@ def ppm(screen: Framebuffer) -> bytes:
     return b"P6\n%d %d\n255\n" % (screen.width, screen.height) + rgb
 
 
+def type_adaptively(text: str, console: VncConsole) -> None:
+    sight = Sight(console, time_scale=10)
+    AdaptiveTypist(Typist(console, Cancellation(), sight=sight), sight).type(parse_boot_command(text))
+
+
+def test_types_long_lines_as_fast_as_they_are_shown(start: Callable[[], Machine]) -> None:
+    machine = start()
+    line = "".join(chr(0x21 + number % 0x5E) for number in range(140)).replace("<", "x")
+    with VncConsole(machine.connect, Cancellation()) as console:
+        type_adaptively('<wait "boot: *$">' + line + '<waitStill 500ms><wait "~" 9s>', console)
+        shown = machine.text().rpartition("boot: ")[2]
+        assert shown.replace("\n", "") == line
+
+
+def test_keys_of_a_layout_are_pressed_at_their_place(start: Callable[[], Machine]) -> None:
+    machine = start()
+    with VncConsole(machine.connect, Cancellation()) as console:
+        sight = Sight(console, time_scale=10)
+        typist = Typist(console, Cancellation(), layout=load("de"), sight=sight)
+        typist.type(parse_boot_command('<wait "boot: *$">zY-ß?<'))
+        wait_for(lambda: last_line(machine) == "boot: yZ/-_\\", console)
+
+
 def test_types_what_the_boot_command_says_and_sees_it(start: Callable[[], Machine]) -> None:
     machine = start()
     with VncConsole(machine.connect, Cancellation()) as console:
         wait_for(lambda: last_line(machine).startswith("boot:"), console)
         line = r"""aZ0\;' ~!@#$%^&*()_+{}|:"<>?"""
         typed = "x<bs>" + line.replace(" ", "<spacebar>") + "<leftShiftOn>1<leftShiftOff>y"
-        type_boot_command(
-            parse_boot_command(typed),
-            console,
-            key_interval=DEFAULT_KEY_INTERVAL,
-            cancellation=Cancellation(),
-        )
+        type_adaptively(typed, console)
         wait_for(lambda: last_line(machine).endswith("y"), console)
         assert last_line(machine) == f"boot: {line}!y"
         wait_for(lambda: ppm(console.screenshot()) == machine.dump(), console)
@@ -162,7 +183,5 @@ def test_types_into_the_machine_that_took_the_place_of_the_first(start: Callable
         machine = start()
         assert console.screenshot().width > 0
         wait_for(lambda: last_line(machine) == "boot:", console)
-        type_boot_command(
-            parse_boot_command("2"), console, key_interval=Duration(0), cancellation=Cancellation()
-        )
+        Typist(console, Cancellation(), Duration(0)).type(parse_boot_command("2"))
         wait_for(lambda: last_line(machine) == "boot: 2", console)

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from vmforge.console.boot_command import parse_boot_command
-from vmforge.console.typist import default_key_interval, type_boot_command
-from vmforge.errors import Interrupted, UsageError
+from vmforge.console.layouts import load
+from vmforge.console.typist import Typist, key_interval, read_picture
+from vmforge.errors import Interrupted, MachineError, UsageError
 from vmforge.sdk import Cancellation, Duration
 
 
@@ -30,7 +32,7 @@ class Listener:
     clock: Clock
     events: list[tuple[float, int, bool]] = field(default_factory=list)
 
-    def key(self, keysym: int, down: bool) -> None:
+    def key(self, keysym: int, down: bool, code: int = 0) -> None:
         self.events.append((self.clock.now, keysym, down))
 
 
@@ -43,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def typed(text: str, clock: Clock, interval: float) -> list[tuple[float, int, bool]]:
     keyboard = Listener(clock)
-    type_boot_command(parse_boot_command(text), keyboard, key_interval=Duration(interval), cancellation=clock)
+    Typist(keyboard, clock, Duration(interval)).type(parse_boot_command(text))
     return [(round(at - 1000, 6), keysym, down) for at, keysym, down in keyboard.events]
 
 
@@ -81,13 +83,8 @@ def test_a_wait_makes_room_again(clock: Clock) -> None:
 
 def test_waits_are_announced(clock: Clock) -> None:
     told: list[Duration] = []
-    type_boot_command(
-        parse_boot_command("a<wait2>b<wait1m>"),
-        Listener(clock),
-        key_interval=Duration(0),
-        cancellation=clock,
-        on_wait=told.append,
-    )
+    typist = Typist(Listener(clock), clock, Duration(0), on_wait=told.append)
+    typist.type(parse_boot_command("a<wait2>b<wait1m>"))
     assert told == [Duration(2), Duration(60)]
 
 
@@ -97,34 +94,78 @@ def test_typing_ends_at_once_when_the_build_does(text: str) -> None:
     presses = itertools.count()
 
     class Keyboard:
-        def key(self, keysym: int, down: bool) -> None:
+        def key(self, keysym: int, down: bool, code: int = 0) -> None:
             if next(presses) == 1:
                 cancellation.cancel()
 
     with pytest.raises(Interrupted):
-        type_boot_command(
-            parse_boot_command(text), Keyboard(), key_interval=Duration(0), cancellation=cancellation
-        )
+        Typist(Keyboard(), cancellation, Duration(0)).type(parse_boot_command(text))
     assert next(presses) == 2
 
 
 @pytest.mark.parametrize(
     ("environment", "seconds"),
     [
-        ({}, 0.1),
         ({"PACKER_KEY_INTERVAL": "10ms"}, 0.01),
         ({"PACKER_KEY_INTERVAL": "10ms", "VMFORGE_KEY_INTERVAL": "1s"}, 1.0),
-        ({"PACKER_KEY_INTERVAL": ""}, 0.1),
         ({"VMFORGE_KEY_INTERVAL": "-1s"}, 0.0),
     ],
 )
-def test_default_key_interval(environment: dict[str, str], seconds: float) -> None:
-    assert default_key_interval(environment) == Duration(seconds)
+def test_key_interval_of_the_environment(environment: dict[str, str], seconds: float) -> None:
+    assert key_interval(environment) == Duration(seconds)
+
+
+@pytest.mark.parametrize("environment", [{}, {"PACKER_KEY_INTERVAL": ""}])
+def test_no_key_interval(environment: dict[str, str]) -> None:
+    assert key_interval(environment) is None
 
 
 def test_wrong_key_interval() -> None:
     with pytest.raises(UsageError) as caught:
-        default_key_interval({"PACKER_KEY_INTERVAL": "fast"})
+        key_interval({"PACKER_KEY_INTERVAL": "fast"})
     assert caught.value.message == (
         "`PACKER_KEY_INTERVAL`: `fast` is not a duration; write a number and a unit, as in `5m` or `1m30s`"
     )
+
+
+def test_keys_of_a_layout_are_told_by_their_place(clock: Clock) -> None:
+    keyboard = Placed()
+    typist = Typist(keyboard, clock, Duration(0), load("de"))
+    typist.type(parse_boot_command("z{^<zOn><zOff>"))
+    assert keyboard.events == [
+        "+21", "-21",
+        "+100", "+8", "-8", "-100",
+        "+41", "-41", "+57", "-57",
+        "+21", "-21",
+    ]  # fmt: skip
+
+
+class Placed:
+    """A keyboard that notes the places of its keys."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def key(self, keysym: int, down: bool, code: int = 0) -> None:
+        self.events.append(f"{'+' if down else '-'}{code}")
+
+
+def test_what_cannot_be_seen_is_not_waited_for(clock: Clock) -> None:
+    with pytest.raises(MachineError) as caught:
+        Typist(Listener(clock), clock).type(parse_boot_command('<wait "boot:">'))
+    assert caught.value.message == "the boot command waits for the screen, which cannot be seen"
+
+
+def test_a_wrong_command_is_not_typed(clock: Clock) -> None:
+    keyboard = Listener(clock)
+    with pytest.raises(MachineError):
+        Typist(keyboard, clock).type(parse_boot_command('a<wait "(">'))
+    assert not keyboard.events
+
+
+def test_a_picture_that_is_none(clock: Clock, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nothing\.png"):
+        read_picture(tmp_path / "nothing.png")
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(UsageError, match="not a PNG file"):
+        read_picture(tmp_path / "text.png")

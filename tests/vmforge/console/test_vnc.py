@@ -113,6 +113,29 @@ def test_who_only_types_asks_for_no_pictures(connect: Connect, greeting: bytes, 
     assert theirs.makefile("rb").read() == rfb.key_event(0x61, True) + rfb.pointer_event(1, 2, 0)
 
 
+@pytest.mark.parametrize("understood", [True, False])
+def test_keys_by_their_place(
+    connect: Connect, greeting: bytes, introduction: int, understood: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmforge.console.vnc._KEY_CODES_SECONDS", 30.0 if understood else 0.01)
+    ours, theirs = connect(greeting)
+    asked = rfb.set_encodings(
+        (rfb.Encoding.RAW, rfb.Encoding.COPY_RECT, rfb.Encoding.DESKTOP_SIZE, rfb.Encoding.KEY_CODES)
+    )
+    client = VncClient(ours, Cancellation())
+    agreed = b"\0\0\0\1" + bytes(8) + b"\xff\xff\xfe\xfe"
+    talk = answer(theirs, introduction + len(asked), agreed if understood else b"")
+    client.key(0x7A, True, 44)
+    talk.join()
+    client.key(0xFFEA, False, 100)
+    client.key(0x61, True)
+    client.close()
+    expected = rfb.key_event(0x7A, True) + rfb.key_event(0xFFEA, False)
+    if understood:
+        expected = rfb.coded_key_event(0x7A, True, 44) + rfb.coded_key_event(0xFFEA, False, 0xB8)
+    assert theirs.makefile("rb").read() == expected + rfb.key_event(0x61, True)
+
+
 def test_all_is_asked_for_first_and_changes_later(
     connect: Connect, greeting: bytes, introduction: int
 ) -> None:
@@ -130,6 +153,27 @@ def test_all_is_asked_for_first_and_changes_later(
     assert client.wait_for_change(1, 30) == 2
     assert client.framebuffer().pixel(0, 0) == (0, 0, 0)
     assert client.framebuffer().pixel(1, 0) == (255, 0, 0)
+    client.close()
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_look_asks_for_all_when_the_last_one_is_old(
+    connect: Connect, greeting: bytes, introduction: int, stale: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmforge.console.vnc._STALE_SECONDS", -1.0 if stale else 60.0)
+    ours, theirs = connect(greeting)
+    client = VncClient(ours, Cancellation())
+    talk = answer(theirs, introduction + len(FULL_REQUEST), FULL_PICTURE)
+    assert client.look(30).pixel(0, 0) == (255, 0, 0)
+    talk.join()
+    if stale:
+        talk = answer(theirs, len(FULL_REQUEST), FULL_PICTURE)
+        assert client.look(0).pixel(0, 0) == (255, 0, 0)
+    else:
+        talk = answer(theirs, len(CHANGES_REQUEST), ONE_BLACK_PIXEL)
+        assert client.look(30).pixel(0, 0) == (0, 0, 0)
+        assert client.look(0.01).pixel(0, 0) == (0, 0, 0)
+    talk.join()
     client.close()
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from itertools import chain
 
 from vmforge.builders.answer_files import check_answer_files
-from vmforge.builders.boot import BOOT_FIELDS, check_boot
+from vmforge.builders.boot import BOOT_FIELDS, check_boot, check_unseen
+from vmforge.builders.cloud_init import check_cloud_init
 from vmforge.builders.iso import check_iso
+from vmforge.builders.kernel_boot import check_kernel_boot
 from vmforge.builders.ports import check_ports
 from vmforge.builders.qemu.config import DiskFormat, DiskInterface, QemuConfig
 from vmforge.builders.removable_media import check_removable_media
@@ -16,6 +18,9 @@ from vmforge.sdk.late import check_late
 
 # What `{{ }}` in `qemuargs` may use, beside the values of a running build.
 QEMUARGS_FIELDS = (*BOOT_FIELDS, "HTTPDir", "HTTPContent", "OutputDir", "SSHHostPort")
+
+# Switches with which QEMU boots a kernel by itself.
+_KERNEL_SWITCHES = ("-kernel", "-initrd", "-append")
 
 # VNC's ports begin here: viewers and QEMU count displays from it.
 _FIRST_VNC_PORT = 5900
@@ -27,7 +32,10 @@ def check_qemu(config: QemuConfig) -> Iterable[Problem]:
         check_iso(config),
         check_answer_files(config),
         check_removable_media(config),
+        check_cloud_init(config),
         check_boot(config),
+        check_kernel_boot(config),
+        _check_boot_method(config),
         _check_disks(config),
         _check_image(config),
         _check_hardware(config),
@@ -35,6 +43,30 @@ def check_qemu(config: QemuConfig) -> Iterable[Problem]:
         _check_console(config),
         _check_network(config),
     )
+
+
+def _check_boot_method(config: QemuConfig) -> Iterable[Problem]:
+    from vmforge.hypervisor.qemuargs import forbids_restart
+
+    if not config.boots_kernel:
+        return
+    if config.disk_image:
+        yield Problem("`disk_image` has no installer whose kernel could be booted", "boot_method")
+    if config.steps:
+        name = "boot_steps" if config.boot_steps else "boot_command"
+        hint = "put what the installer must know into `kernel_cmdline`"
+        yield Problem(f'`{name}` is not typed with `boot_method = "kernel"`', name, hint=hint, warning=True)
+    if any(switch in _KERNEL_SWITCHES for switch, *_ in filter(None, config.qemuargs)):
+        hint = "write `kernel_path`, `initrd_path` and `kernel_cmdline`"
+        yield Problem(
+            '`qemuargs` name a kernel beside that of `boot_method = "kernel"`', "qemuargs", hint=hint
+        )
+    if forbids_restart(config.qemuargs):
+        yield Problem(
+            "with these `qemuargs` a reboot resets the machine in place, and would boot the installer again",
+            "qemuargs",
+            hint='leave them out, or use `boot_method = "type"`',
+        )
 
 
 def _check_disks(config: QemuConfig) -> Iterable[Problem]:
@@ -87,8 +119,8 @@ def _check_firmware(config: QemuConfig) -> Iterable[Problem]:
 
 
 def _check_console(config: QemuConfig) -> Iterable[Problem]:
-    if config.disable_vnc and config.steps:
-        yield Problem("`disable_vnc` leaves no way to type the boot command", "disable_vnc")
+    if config.disable_vnc and config.steps and not config.boots_kernel:
+        yield from check_unseen(config)
     if len(config.vnc_password.value if config.vnc_password else "") > 8:
         yield Problem(
             "`vnc_password` is longer than 8 characters, and VNC looks at no more of it",

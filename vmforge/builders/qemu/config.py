@@ -8,7 +8,9 @@ from pathlib import Path
 
 from vmforge.builders.answer_files import AnswerFileOptions
 from vmforge.builders.boot import BootOptions
+from vmforge.builders.cloud_init import CloudInitOptions
 from vmforge.builders.iso import IsoOptions
+from vmforge.builders.kernel_boot import KernelBootOptions
 from vmforge.builders.removable_media import RemovableMediaOptions
 from vmforge.builders.shutdown import ShutdownOptions
 from vmforge.sdk import Config, LayerPolicy, Secret, Size, option
@@ -219,7 +221,9 @@ class ConsoleOptions(Config):
         help="Protect VNC by this password; VNC looks at its first 8 characters.",
         affects_image=False,
     )
-    disable_vnc: bool = option(False, help="Give the machine no VNC; a boot command is then an error.")
+    disable_vnc: bool = option(
+        False, help="Give the machine no VNC; a boot command is then typed through libvirt, unseen."
+    )
     qmp_enable: bool = option(
         False,
         help="Accepted for Packer's sake; libvirt has QEMU's monitor, and there is no QMP socket.",
@@ -245,7 +249,9 @@ class QemuConfig(
     HardwareOptions,
     AnswerFileOptions,
     RemovableMediaOptions,
+    CloudInitOptions,
     BootOptions,
+    KernelBootOptions,
     ShutdownOptions,
     ConsoleOptions,
 ):

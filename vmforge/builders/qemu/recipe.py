@@ -8,37 +8,44 @@ which release it however the build ends.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from vmforge.builders.answer_files import AnswerFileServer
-from vmforge.builders.boot import type_boot_steps
+from vmforge.builders.cloud_init import await_cloud_init, make_seed, seed_arguments, served_seed
 from vmforge.builders.connection import Connection
 from vmforge.builders.iso import retrieve_iso
+from vmforge.builders.kernel_boot import read_kernel
 from vmforge.builders.output import OutputDirectory, finished_files
 from vmforge.builders.ports import PortReservation
 from vmforge.builders.qemu.acceleration import Speed, choose_speed
 from vmforge.builders.qemu.arguments import wants_host_port, with_qemuargs
+from vmforge.builders.qemu.booting import Booting
 from vmforge.builders.qemu.config import QemuConfig
 from vmforge.builders.qemu.disks import Disks
 from vmforge.builders.qemu.firmware import EFI_VARIABLES, find_firmware
-from vmforge.builders.qemu.guest import Guest, ReachedGuest, Watch, console_of, screen_of
+from vmforge.builders.qemu.guest import Guest, ReachedGuest, Watch, screen_of
 from vmforge.builders.qemu.hardware import Media, architecture, domain_spec, processors
 from vmforge.builders.qemu.layering import (
     LayeredGuest,
+    address_locks,
     bring_back,
     going_on,
     inputs,
     set_clock,
     why_none,
 )
+from vmforge.builders.qemu.lookout import Lookout
 from vmforge.builders.qemu.minimising import Minimising, check_host
 from vmforge.builders.qemu.reach import Reach
 from vmforge.builders.removable_media import make_cd, make_floppy
 from vmforge.builders.shutdown import shut_down
+from vmforge.console.film import check_film
 from vmforge.errors import DownloadError, HostError, MachineError, VmforgeError
 from vmforge.hypervisor.connection import Connecting, Hypervisor, connect
+from vmforge.hypervisor.devices import AgentChannel, Kernel
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import VirtualMachine
 from vmforge.hypervisor.network import bridge_host_address
@@ -83,7 +90,7 @@ def find_artifact(config: QemuConfig, context: BuildContext) -> Artifact | None:
 
 def layer_inputs(config: QemuConfig, context: BuildContext) -> Inputs | str:
     """See `Builder.layer_inputs`."""
-    if not context.connector.needs_network:
+    if not context.connector.reaches_guest:
         return "nothing talks to the guest"
     return why_none(config) or _Recipe(config, context).known_inputs()
 
@@ -107,22 +114,32 @@ class _Recipe:
         hypervisor = self.steps.enter("Opening the hypervisor", self._hypervisor(), quiet=True)
         speed = self._choose_speed(hypervisor)
         check_host(self.config, self.context)
+        check_film(self.context.film)
         medium = self.steps.run("Retrieving the ISO", lambda: retrieve_iso(self.config, self.context))
         disks = Disks.planned(self.config, self.context, medium.path, self.folder.absolute(), self.name)
         minimising = Minimising(self.config, self.context, disks)
-        frozen = self._begin(disks, self._inputs(medium.digest, hypervisor, speed))
-        self._serve_answer_files()
+        frozen = self._begin(disks, partial(self._inputs, medium.digest, hypervisor, speed))
         self.context.data.update(self.context.connector.prepare(self.context))
+        self._serve_answer_files()
         spec = self._describe_machine(disks, medium.path, speed)
-        guest = Guest(hypervisor, *going_on(spec, frozen, self.context.scratch.absolute()))
+        if self.config.boots_kernel and frozen is None:
+            spec = replace(spec, kernel=self._read_kernel(medium.path, spec.arch))
+        spec, saved = going_on(spec, frozen, self.context.scratch.absolute())
+        for lock in address_locks(spec, self.context) if disks.layered else ():
+            self.steps.enter("Waiting for the guest's address", lock, quiet=True)
+        guest = Guest(hypervisor, spec, saved)
         machine = self.steps.enter(f"{'Restoring' if frozen else 'Starting'} the machine", guest)
         watch = Watch(machine, self.context.cancellation)
         cancellation = self.steps.enter("Watching the machine", watch, quiet=True)
-        self.context = replace(self.context, cancellation=cancellation)
+        agent = machine.agent() if spec.agent is not None else None
+        self.context = replace(self.context, cancellation=cancellation, agent=agent)
+        self.lookout = self.steps.enter(
+            "Looking at the screen", self._lookout(machine, watch, speed.time_scale), quiet=True
+        )
         try:
             self._use(_Running(machine, disks, speed, frozen), minimising)
         except VmforgeError as error:
-            reason = watch.reason(error)
+            reason = self.lookout.explain(error)
             if reason is error:
                 raise
             raise reason from error
@@ -159,7 +176,8 @@ class _Recipe:
 
     def _inputs(self, medium_digest: str, hypervisor: Hypervisor, speed: Speed) -> Inputs:
         emulator = hypervisor.emulator(self.config.qemu_binary, architecture(self.config.qemu_binary))
-        return inputs(self.config, medium_digest, speed.accelerator, Path(emulator))
+        firmware = find_firmware(self.config, architecture(self.config.qemu_binary), self.folder)
+        return inputs(self.config, medium_digest, speed.accelerator, Path(emulator), firmware)
 
     def known_inputs(self) -> Inputs | str:
         """The inputs, if the medium is here already."""
@@ -171,15 +189,16 @@ class _Recipe:
             speed = choose_speed(self.config, hypervisor)
             return self._inputs(medium.digest, hypervisor, speed)
 
-    def _begin(self, disks: Disks, inputs: Inputs) -> FrozenMachine | None:
+    def _begin(self, disks: Disks, inputs: Callable[[], Inputs]) -> FrozenMachine | None:
         """Make the disks: over those of a layer, which is returned, or new ones."""
-        layers = self.context.layers if self.context.connector.needs_network else None
+        layers = self.context.layers if self.context.connector.reaches_guest else None
         if layers is not None and (reason := why_none(self.config)):
             self.context.ui.message(f"no layers are kept: {reason}")
             layers = None
         beginning = None
         if layers is not None:
-            beginning = self.steps.run("Choosing a layer", partial(layers.begin, inputs), quiet=True)
+            begin = layers.begin
+            beginning = self.steps.run("Choosing a layer", lambda: begin(inputs()), quiet=True)
         if beginning is not None and beginning.frozen is not None:
             disks.in_use = disks.lay_over(beginning.frozen.disks, beginning.folder)
             bring_back(beginning.frozen, self.folder, self.context)
@@ -191,10 +210,12 @@ class _Recipe:
 
     def _serve_answer_files(self) -> None:
         host, ip = _LOOPBACK, _USER_NETWORK_HOST
-        if self.config.net_bridge and self.config.serves:
-            host = ip = bridge_host_address(self.config.net_bridge)
-        server = AnswerFileServer(self.config, self.context, host)
-        port = self.steps.enter("Serving the answer files", server, quiet=True)
+        seed = served_seed(self.config, self.context, self._known_fields())
+        served = replace(self.config, http_content={**self.config.http_content, **seed})
+        if served.net_bridge and served.serves:
+            host = ip = bridge_host_address(served.net_bridge)
+        self.answer_files = AnswerFileServer(served, self.context, host)
+        port = self.steps.enter("Serving the answer files", self.answer_files, quiet=True)
         ip = self.config.address_for_guest(ip)
         self.context.data.update(
             PackerHTTPIP=ip, PackerHTTPPort=str(port), PackerHTTPAddr=f"{ip}:{port}" if port else ""
@@ -204,8 +225,14 @@ class _Recipe:
         host_port = self._host_port()
         media = self.steps.run("Making floppy and CD", lambda: self._media(disks, medium), quiet=True)
         spec = domain_spec(self.config, media, speed.accelerator)
-        if not self.config.qemuargs:
-            return spec
+        if self.context.connector.needs_agent:
+            spec = replace(spec, agent=AgentChannel())
+        if self.config.qemuargs:
+            spec = self._with_qemuargs(spec, host_port)
+        told = seed_arguments(self.config, self.context.data["PackerHTTPAddr"])
+        return replace(spec, qemu_arguments=(*spec.qemu_arguments, *told)) if told else spec
+
+    def _with_qemuargs(self, spec: DomainSpec, host_port: int) -> DomainSpec:
         fields = self._fields() | {
             "HTTPDir": str(self.config.http_directory.absolute()) if self.config.http_directory else "",
             "HTTPContent": dict(self.config.http_content),
@@ -213,6 +240,10 @@ class _Recipe:
             "SSHHostPort": str(host_port),
         }
         return with_qemuargs(spec, self.config, self.context, fields)
+
+    def _read_kernel(self, iso: Path, arch: str) -> Kernel:
+        read = partial(read_kernel, self.config, self.context, iso, arch, self._fields())
+        return self.steps.run("Reading the kernel", read, quiet=True)
 
     def _host_port(self) -> int:
         """What `{{ .SSHHostPort }}` stands for: a port held for the forward in the template's `qemuargs`."""
@@ -232,17 +263,17 @@ class _Recipe:
             floppy=make_floppy(self.config, self.context),
             firmware=find_firmware(self.config, architecture(self.config.qemu_binary), output),
             serial_log=self.context.scratch.absolute() / "serial.log",
+            seed=make_seed(self.config, self.context, self._fields()),
         )
 
     def _fields(self) -> dict[str, object]:
         """What `{{ }}` in the boot command may use."""
         data = self.context.data
-        return {
-            "HTTPIP": data["PackerHTTPIP"],
-            "HTTPPort": data["PackerHTTPPort"],
-            "Name": self.name,
-            "SSHPublicKey": data.get("SSHPublicKey", ""),
-        }
+        return {"HTTPIP": data["PackerHTTPIP"], "HTTPPort": data["PackerHTTPPort"], **self._known_fields()}
+
+    def _known_fields(self) -> dict[str, object]:
+        """Those of them that are known before the answer files are served."""
+        return {"Name": self.name, "SSHPublicKey": self.context.data.get("SSHPublicKey", "")}
 
     # -- while the machine runs ---------------------------------------------------------------
 
@@ -253,14 +284,18 @@ class _Recipe:
         self.steps.run("Forwarding the guest's port", reach.prepare, quiet=True)
         self._tell_how_to_watch(machine)
         if running.frozen is None:
-            self._boot(machine)
-        if not self.context.connector.needs_network:
+            self._boot(machine, speed)
+        if not self.context.connector.reaches_guest:
             self._await_power_off(machine, speed)
             return
         communicator = self._provision(running, reach)
         if machine.is_running:
             minimising.in_guest(communicator)
         self.steps.run("Shutting the guest down", lambda: self._shut_down(machine, communicator, speed))
+
+    def _lookout(self, machine: VirtualMachine, watch: Watch, time_scale: float) -> Lookout:
+        attended = not self.config.headless
+        return Lookout(machine, watch, self.context, self.answer_files, time_scale, attended)
 
     def _tell_how_to_watch(self, machine: VirtualMachine) -> None:
         screen = "" if self.config.headless else screen_of(machine)
@@ -272,30 +307,23 @@ class _Recipe:
         password = f", password `{generated.value}`" if generated else ""
         self.context.ui.message(f"watch it with a VNC viewer at `{screen}`{password}")
 
-    def _boot(self, machine: VirtualMachine) -> None:
+    def _boot(self, machine: VirtualMachine, speed: Speed) -> None:
         """Wait and type, unless there is nothing to type."""
-        if not self.config.steps:
+        if self.config.boots_kernel or not self.config.steps:
             return
-        self.steps.run("Waiting for the boot prompt", lambda: self._wait_for_boot(machine), quiet=True)
-        self.steps.run("Typing the boot command", lambda: self._type(machine))
-
-    def _wait_for_boot(self, machine: VirtualMachine) -> None:
-        wait = self.config.boot_wait
-        if wait.seconds <= 0:
-            return
-        self.context.ui.message(f"waiting {wait} for the boot prompt (`boot_wait`)")
-        if machine.wait_off(wait.seconds, self.context.cancellation):
-            machine.check()
-
-    def _type(self, machine: VirtualMachine) -> None:
-        with console_of(machine, self.context.cancellation) as console:
-            type_boot_steps(self.config, console, self.context, self._fields())
+        booting = Booting(self.config, self.context, machine, speed.time_scale)
+        self.steps.run("Waiting for the boot prompt", booting.wait, quiet=True)
+        self.steps.run("Typing the boot command", lambda: booting.type(self._fields()))
 
     def _provision(self, running: _Running, reach: Reach) -> Communicator:
         connection = Connection(self.context, reach.endpoint, running.speed.time_scale)
         communicator = self.steps.enter(f"Waiting for {self._protocol()}", connection)
+        self.lookout.reached(communicator)
         where = reach.endpoint()
         self.context.data.update(Host=where.host, Port=str(where.port))
+        block = self.config.cloud_init
+        if block is not None and block.wait and running.frozen is None:
+            self.steps.run("Waiting for cloud-init", lambda: await_cloud_init(self.context, communicator))
         self.context.provision(self._reached(running, communicator))
         self.context.connector.finish(self.context, communicator)
         return communicator
@@ -304,7 +332,9 @@ class _Recipe:
         """The guest for provisioners, its clock set or its installation kept."""
         if not running.disks.layered or self.context.layers is None:
             return ReachedGuest(communicator)
-        guest = LayeredGuest(communicator, running.machine, running.disks)
+        guest = LayeredGuest(
+            communicator, running.machine, running.disks, self.context, running.speed.time_scale
+        )
         if running.frozen is not None:
             set_clock(self.context, communicator)
         else:

@@ -3,6 +3,7 @@
 The format of every element is libvirt's (https://libvirt.org/formatdomain.html).
 """
 
+from vmforge.hypervisor.devices.agent import AgentChannel
 from vmforge.hypervisor.devices.cdrom import Cdrom
 from vmforge.hypervisor.devices.controller import ScsiController, no_usb
 from vmforge.hypervisor.devices.cpu import Topology
@@ -18,6 +19,7 @@ from vmforge.hypervisor.devices.tpm import Tpm
 from vmforge.hypervisor.devices.video import Video
 
 __all__ = [
+    "AgentChannel",
     "Bios",
     "Cdrom",
     "Device",

@@ -116,9 +116,9 @@ WRONG: list[tuple[dict[str, Any], str, str, bool]] = [
         False,
     ),
     (
-        {"disable_vnc": True, "boot_command": ["<enter>"]},
-        "disable_vnc",
-        "`disable_vnc` leaves no way to type the boot command",
+        {"disable_vnc": True, "boot_command": ['<wait "boot:">']},
+        "boot_command",
+        "`disable_vnc` leaves no screen to wait for",
         False,
     ),
     (
