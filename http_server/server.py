@@ -10,7 +10,7 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +70,10 @@ class Server:
         """The server's root, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    def paths(self) -> Iterator[str]:
+        """The paths of what is offered, each beginning with a slash."""
+        return self._site().paths()
 
     def __enter__(self) -> Server:
         handler = functools.partial(Handler, site=self._site(), on_request=self._on_request)

@@ -63,6 +63,8 @@ ALLOWED: dict[str, set[str]] = {
         "vmforge.pipeline",
         "vmforge.images",
         "vmforge.cache",
+        "vmforge.console.png",
+        "vmforge.console.screen",
         "boot_configs",
     },
 }
@@ -72,9 +74,11 @@ DOORS = {
     "libvirt": ("vmforge/hypervisor/",),
     "libvirt_qemu": ("vmforge/hypervisor/",),
     "paramiko": ("vmforge/communicators/ssh",),
+    "pypsrp": ("vmforge/communicators/winrm/",),
     "pycdlib": ("vmforge/media/",),
     "requests": (
         "vmforge/media/download",
+        "vmforge/communicators/winrm/",
         "vmforge/template/functions/secrets.py",
         "vmforge/post_processors/upload/http.py",
     ),

@@ -22,7 +22,8 @@ class VmforgeError(Exception):
     """A failure with a message for a person.
 
     `message` follows the house style: lower case, literals in backquotes, no final period when it
-    is one sentence. `hint` names the next thing to try, as an order ("install `qemu-utils`").
+    is one sentence. `hint` names the next thing to try, as an order ("install `qemu-utils`"). `detail`
+    are lines to be shown between the two: what a machine's screen said, say.
     """
 
     exit_status: ClassVar[int] = 1
@@ -31,6 +32,7 @@ class VmforgeError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.detail = ""
 
 
 class UsageError(VmforgeError):

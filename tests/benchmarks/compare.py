@@ -108,6 +108,7 @@ def with_lines(*lines: str) -> Edit:
 
 DEFAULT_TYPING = [without("boot_wait"), without("boot_key_interval")]
 TUNED = with_lines(
+    'boot_key_interval = "20ms"',
     'qemuargs = [["-cpu", "max"], ["-smp", "1"], ["-machine", "type=pc"], ["-accel", "tcg,tb-size=32"]]',
 )
 
@@ -117,6 +118,9 @@ VARIANTS = {
     "packer-template": Variant("packer", "the quickstart as it is"),
     "vmforge": Variant("vmforge", "the quickstart as it is"),
     "vmforge-default": Variant("vmforge", "its defaults for typing", DEFAULT_TYPING),
+    "vmforge-adaptive": Variant(
+        "vmforge", "Packer's defaults and eyes", [*DEFAULT_TYPING, with_lines('boot_mode = "adaptive"')]
+    ),
 }
 
 

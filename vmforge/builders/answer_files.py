@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -97,6 +97,16 @@ class AnswerFileServer:
     context: BuildContext
     host: str
     _server: Server | None = field(default=None, init=False)
+    _requests: list[Request] = field(default_factory=list, init=False)
+
+    @property
+    def requests(self) -> Sequence[Request]:
+        """All requests so far, in order."""
+        return tuple(self._requests)
+
+    def offered(self) -> Iterator[str]:
+        """The paths of the answer files."""
+        return self._server.paths() if self._server is not None else iter(())
 
     def __enter__(self) -> int:
         """Start serving; returns the port, 0 when there is nothing to serve (as Packer has it)."""
@@ -128,6 +138,10 @@ class AnswerFileServer:
             self._server.__exit__(kind, error, trace)
 
     def _show(self, request: Request) -> None:
+        self._requests.append(request)
+        self.context.live.note(
+            "asked for", request.path if request.status < 400 else f"{request.path} ({request.status})"
+        )
         if request.status < 400:
             self.context.ui.message(f"installer fetched {request.path}")
             return

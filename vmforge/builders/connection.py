@@ -36,6 +36,9 @@ class Connection:
             where = self.endpoint()
         except VmforgeError:
             return ""
+        kind = self.context.data.get("ConnType", "ssh")
+        if kind != "ssh":
+            return f"the guest, reachable by `{kind}`" + (f" at `{where}`" if where.port else "")
         user = self.context.data.get("User", "")
         login = f"{user}@{where.host}" if user else where.host
         return f"the guest, reachable with `ssh -p {where.port} {login}`"

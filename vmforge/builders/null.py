@@ -29,7 +29,8 @@ class NullBuilder(Builder[NullConfig]):
         context.data.update(connector.prepare(context))
         if connector.needs_network:
             if not connector.host:
-                raise VmforgeError("the host to provision is not known", hint="set `ssh_host`")
+                option = f"{context.data.get('ConnType', 'ssh')}_host"
+                raise VmforgeError("the host to provision is not known", hint=f"set `{option}`")
             context.data["Host"], context.data["Port"] = connector.host, str(connector.port)
             communicator = context.steps.enter(
                 "Connecting to the host",

@@ -28,6 +28,7 @@ _COMMANDS: Final = (
     "fix",
     "hcl2_upgrade",
     "console",
+    "console_read",
     "convert",
     "init",
     "docs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -76,6 +76,14 @@ def command(
     timings: Annotated[
         Path | None, typer.Option("--timings", metavar="FILE", help="Write the seconds of each step as JSON.")
     ] = None,
+    screenshots: Annotated[
+        Path | None,
+        typer.Option("--screenshots", metavar="DIR", help="Keep a picture of each change of the screen."),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", metavar="FILE.gif|.mp4|.cast", help="Film the machine's screen."),
+    ] = None,
     layers: LayersFlag = "",
     no_cache: NoCache = False,
     from_layer: FromLayer = "",
@@ -99,7 +107,8 @@ def command(
         template, var, var_file, only, except_, set_, config_type, warn_on_undeclared_var
     )
     planned = plan_builds(shown, request)
-    flags = {"on_error": policy, "force": force, "debug": debug, "parallel": parallel_builds}
+    flags: dict[str, Any] = {"on_error": policy, "force": force, "debug": debug, "parallel": parallel_builds}
+    flags |= {"screenshots": screenshots, "film": record, "several": len(planned.plan.builds) > 1}
     with running(shown, planned, layers=wanted, **flags) as run:
         if explain:
             explain_builds(shown, planned.plan.builds, run)

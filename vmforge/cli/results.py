@@ -103,4 +103,6 @@ def _show_failure(shown: Terminal, name: str, error: VmforgeError) -> None:
     if isinstance(error, DiagnosticError):
         shown.failure(error)
         return
-    shown.failure(VmforgeError(f"build `{name}` failed: {error.message}", hint=error.hint))
+    failure = VmforgeError(f"build `{name}` failed: {error.message}", hint=error.hint)
+    failure.detail = error.detail
+    shown.failure(failure)

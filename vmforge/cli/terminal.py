@@ -6,7 +6,9 @@ template and failures to standard error. Everything passes the redactor.
 
 from __future__ import annotations
 
+import shutil
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +41,7 @@ class Terminal:
     redactor: Redactor = field(default_factory=Redactor)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _builds: dict[str, str] = field(default_factory=dict)
+    _statuses: dict[str, _StatusLine] = field(default_factory=dict)
 
     def print(self, text: str = "") -> None:
         """A line of what the command was asked for."""
@@ -106,6 +109,8 @@ class Terminal:
             self.machine("", "error", error.message)
             return
         self._write(self.err, self._painted(f"error: {error.message}", _BOLD + _RED, self.err))
+        if error.detail:
+            self._write(self.err, f"\n{error.detail}")
         if error.hint:
             self._write(self.err, f"\nhint: {error.hint}")
 
@@ -127,10 +132,14 @@ class Terminal:
             self._builds.setdefault(build, _COLOURS[len(self._builds) % len(_COLOURS)])
         return BuildUi(self, build, f"{build} ({post_processor})" if post_processor else build)
 
-    def ask(self, question: str) -> str:
+    def ask(self, question: str, *, hidden: bool = False) -> str:
         with self._lock:
+            while self._statuses:
+                self._statuses.popitem()[1].close()
             self._write(self.out, question)
             try:
+                if hidden and sys.stdin is not None and sys.stdin.isatty():
+                    return _read_hidden()
                 return sys.stdin.readline().strip("\n") if sys.stdin is not None else ""
             except (OSError, ValueError):
                 return ""
@@ -140,6 +149,17 @@ class Terminal:
         if self.machine_readable or not self.err.isatty():
             return _NoBar()
         return _Bar(self, title, total, unit)
+
+    def status(self, target: str, text: str) -> None:
+        """A build's live line, on a terminal; `""` ends it."""
+        if self.machine_readable or not self.err.isatty():
+            return
+        with self._lock:
+            if text:
+                line = self._statuses.get(target) or self._statuses.setdefault(target, _StatusLine(self.err))
+                line.show(f"{target}: {self.redactor(text)}")
+            elif target in self._statuses:
+                self._statuses.pop(target).close()
 
     def _colour_of(self, build: str) -> str:
         return self._builds.get(build.partition(" ")[0], "")
@@ -189,16 +209,31 @@ class BuildUi:
     def progress(self, title: str, total: int | None, *, unit: str = "B") -> Progress:
         return self.terminal.progress(f"{self.target}: {title}", total, unit)
 
+    def status(self, text: str) -> None:
+        self.terminal.status(self.target, text)
+
     def machine(self, kind: str, *data: str) -> None:
         self.terminal.machine(self.target, kind, *data)
 
-    def ask(self, question: str) -> str:
-        return self.terminal.ask(f"==> {self.target}: {question}")
+    def ask(self, question: str, *, hidden: bool = False) -> str:
+        return self.terminal.ask(f"==> {self.target}: {question}", hidden=hidden)
 
     def _lines(self, mark: str, text: str, *, kind: str, bold: bool = False, colour: str = "") -> None:
         for line in text.splitlines() or [""]:
             shown = line if self.terminal.machine_readable else f"{mark}{self.target}: {line}"
             self.terminal.build_line(self.target, shown, kind=kind, bold=bold, colour=colour)
+
+
+def _read_hidden() -> str:
+    """A line from the terminal that it does not show."""
+    before = termios.tcgetattr(sys.stdin)
+    quiet = [*before]
+    quiet[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, quiet)
+        return sys.stdin.readline().strip("\n")
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 class _NoBar:
@@ -241,6 +276,23 @@ class _Bar:
     def __exit__(self, *exc: object) -> None:
         with self._lock:
             self._bar.close()
+
+
+class _StatusLine:
+    """A line that is replaced again and again, below all others; a tqdm bar that counts nothing."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(bar_format="{desc}", file=stream, leave=False)
+
+    def show(self, text: str) -> None:
+        # a line that wraps could not be taken away again
+        width = shutil.get_terminal_size().columns - 1
+        self._bar.set_description_str(text if len(text) <= width else text[: width - 1] + "…")
+
+    def close(self) -> None:
+        self._bar.close()
 
 
 def terminal(*, machine_readable: bool, environment: Mapping[str, str]) -> Terminal:

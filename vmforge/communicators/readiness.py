@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from vmforge.errors import CommunicatorError
-from vmforge.sdk import Endpoint, Ui
+from vmforge.sdk import Endpoint, LiveStatus, Ui
 from vmforge.sdk.values import format_seconds
 
 
@@ -48,10 +48,11 @@ class Deadline:
 
 
 class Readiness:
-    """Follows one wait. `service` names what is waited for ("SSH")."""
+    """Follows one wait. `service` names what is waited for ("SSH"); `live` is kept up to date."""
 
-    def __init__(self, service: str, ui: Ui) -> None:
+    def __init__(self, service: str, ui: Ui, live: LiveStatus | None = None) -> None:
         self._service, self._ui = service, ui
+        self._live = live or LiveStatus()
         self._began = time.monotonic()
         self._where: Endpoint | None = None
         self._last: Sighting | None = None
@@ -68,6 +69,7 @@ class Readiness:
         """Note how a try ended, and tell the user if that is news; returns whether it is."""
         news = self._last is None or sighting.text != self._last.text
         self._last = sighting
+        self._live.note(self._service, sighting.text)
         if self._furthest is None or sighting.missing >= self._furthest.missing:
             self._furthest = sighting
         if news:
@@ -79,11 +81,14 @@ class Readiness:
         """The service answered; told once, however often it does so again."""
         if greeting != self._greeting:
             self._greeting = greeting
+            self._live.note(self._service, f"banner `{greeting}`")
             self._ui.message(f"{self._service}: banner `{greeting}` ({self._where})")
 
     def arrived(self, text: str) -> None:
         """The wait is over; say so."""
-        self._ui.message(f"{self._service}: {text} ({self._where})")
+        self._live.note(self._service, text)
+        where = f" ({self._where})" if self._where else ""
+        self._ui.message(f"{self._service}: {text}{where}")
 
     def failure(self, reason: str = "") -> CommunicatorError:
         """The error for a wait in vain. `reason` says why it ends; by default, that time is up."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from vmforge.errors import Interrupted, VmforgeError
+from vmforge.pipeline.durations import Durations
 from vmforge.pipeline.failure import Aborted, OnError, around_steps
 from vmforge.pipeline.layers.build_layers import Enough
 from vmforge.pipeline.layers.explain import Verdict
@@ -17,6 +18,7 @@ from vmforge.pipeline.provisioning import Provisioning
 from vmforge.pipeline.run import Run
 from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.context import BuildContext, Machine
+from vmforge.sdk.live import LiveStatus
 from vmforge.sdk.steps import Steps, StepTime
 
 # What `build.ID` says for machines that have none, as in Packer.
@@ -52,8 +54,10 @@ class _Build:
         self._planned = planned
         self._run = run
         self._ui = run.ui_for(planned.full_name, "")
-        around = around_steps(self._ui, run.cancellation, run.on_error, run.debug)
-        self._steps = Steps(self._ui, run.cancellation, around)
+        around = around_steps(self._ui, run.cancellation, run.on_error, run.debug, lambda: self._steps.offers)
+        self._durations = Durations.of(run.state_dir, run.template_dir, planned.full_name)
+        live = LiveStatus(self._durations.read())
+        self._steps = Steps(self._ui, run.cancellation, around, live)
         self._context = self._make_context()
         self._layers = layers_of(planned, self._context, run)
         self._context = replace(self._context, layers=self._layers)
@@ -65,12 +69,15 @@ class _Build:
         self._run.redactor.add(self._planned.secrets)
         try:
             built = self._find() if self._run.only_post_process else self._build()
+            if built is not None and not self._run.only_post_process:
+                self._test(built)
             if built is not None:
                 self._post_process(built)
         except VmforgeError as error:
             self._result.error = error
             self._result.failed_step = self._steps.failed
         self._result.times = self._steps.times
+        self._durations.keep([step for step in self._steps.times if step.title != self._steps.failed])
         self._result.seconds = time.monotonic() - started
         return self._result
 
@@ -123,6 +130,25 @@ class _Build:
             self._ui.error(f"the error-cleanup provisioner failed too: {failure.message}")
             error.add_note(f"cleanup failed: {failure.message}")
 
+    def _test(self, built: Artifact) -> None:
+        """Run the provisioners that work on the finished artifact, in a machine that is thrown away."""
+        context = replace(self._context, ui=self._ui)
+        if not self._provisioning.tests_artifact(context):
+            return
+        self._ui.say("Booting the artifact for its tests")
+        self._steps.explain = None  # it knew the machine that was built
+        self._steps.offers.clear()
+        try:
+            self._planned.builder.boot(
+                context, built, lambda machine: self._provisioning.run_on_artifact(context, machine)
+            )
+        except BaseException as error:
+            self._steps.release(error)
+            if isinstance(error, VmforgeError):
+                self._ui.message(f"the artifact stays: {built}")
+            raise
+        self._steps.release()
+
     def _post_process(self, built: Artifact) -> None:
         # the machine's resources are released; post-processors ask and pause, but never retry a build
         self._result.artifacts = [built]
@@ -153,9 +179,12 @@ class _Build:
             render=self._render,
             provision=self._provision,
             redact=run.redactor.add,
+            hide=run.redactor,
             force=run.force,
             throwaway=run.throwaway,
             debug=run.debug,
+            screenshots=run.screenshots_of(planned.full_name),
+            film=run.film_of(planned.full_name),
             started=time.time(),
             template_digest=run.template_digest,
             data={"PackerRunUUID": run.uuid, "ID": _NO_ID},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from vmforge.errors import Interrupted, VmforgeError
 from vmforge.sdk.cancellation import Cancellation
-from vmforge.sdk.steps import Around
+from vmforge.sdk.steps import Around, Offer
 from vmforge.sdk.ui import Ui
 
 
@@ -28,11 +28,18 @@ class Aborted(VmforgeError):
     """The user answered "abort": the build ends and what it made stays."""
 
 
-def around_steps(ui: Ui, cancellation: Cancellation, on_error: OnError, debug: bool) -> Around:
-    """The wrapper that the user's flags ask for."""
+def around_steps(
+    ui: Ui,
+    cancellation: Cancellation,
+    on_error: OnError,
+    debug: bool,
+    offers: Callable[[], Sequence[Offer]] = tuple,
+) -> Around:
+    """The wrapper that the user's flags ask for. `offers` are what else can be done about a failed step."""
 
     def run(title: str, work: Callable[[], object]) -> object:
-        outcome = _asking(ui, cancellation, title, work) if on_error is OnError.ASK else work()
+        asks = on_error is OnError.ASK
+        outcome = _asking(ui, cancellation, title, work, offers) if asks else work()
         if debug:
             ui.ask(f"Done: {title}. Press Enter to go on.")
             cancellation.check()
@@ -41,7 +48,13 @@ def around_steps(ui: Ui, cancellation: Cancellation, on_error: OnError, debug: b
     return run
 
 
-def _asking(ui: Ui, cancellation: Cancellation, title: str, work: Callable[[], object]) -> object:
+def _asking(
+    ui: Ui,
+    cancellation: Cancellation,
+    title: str,
+    work: Callable[[], object],
+    offers: Callable[[], Sequence[Offer]],
+) -> object:
     while True:
         try:
             return work()
@@ -49,23 +62,34 @@ def _asking(ui: Ui, cancellation: Cancellation, title: str, work: Callable[[], o
             raise
         except VmforgeError as error:
             cancellation.check()
-            ui.error(f"{title}: {error.message}")
-            answer = _ask(ui)
+            ui.error("\n".join(filter(None, (f"{title}: {error.message}", error.detail))))
+            if error.hint:
+                ui.message(f"hint: {error.hint}")
+            answer = _ask(ui, offers())
             if answer == "a":
                 raise Aborted(error.message, hint=error.hint) from error
             if answer != "r":
                 raise
+            cancellation.check()
 
 
-def _ask(ui: Ui) -> str:
-    """`c`, `a` or `r`; a closed input means clean up."""
+def _ask(ui: Ui, offers: Sequence[Offer]) -> str:
+    """`c`, `a` or `r`, once the user is done with the offers; a closed input means clean up."""
+    decisions = ("[c] clean up and exit", "[a] abort and keep everything", "[r] retry the step")
+    by_key = {offer.key: offer for offer in offers}
+    question = ", ".join((*decisions, *(f"[{offer.key}] {offer.label}" for offer in offers))) + "?"
     while True:
-        answer = (
-            ui.ask("[c] clean up and exit, [a] abort and keep everything, [r] retry the step?")
-            .strip()
-            .lower()
-        )
-        if answer[:1] in ("c", "a", "r"):
-            return answer[:1]
-        if not answer:
+        answer = ui.ask(question).strip().lower()[:1]
+        if answer in by_key:
+            _take(ui, by_key[answer])
+        elif answer in ("c", "a", "r"):
+            return answer
+        elif not answer:
             return "c"
+
+
+def _take(ui: Ui, offer: Offer) -> None:
+    try:
+        ui.message(offer.act())
+    except VmforgeError as error:
+        ui.error(f"{offer.label}: {error.message}")

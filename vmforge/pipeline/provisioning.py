@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from vmforge.diagnostics import DiagnosticError
 from vmforge.errors import Interrupted, VmforgeError
 from vmforge.pipeline.layers.build_layers import BuildLayers
 from vmforge.pipeline.plan import PlannedBuild, PlannedProvisioner
@@ -29,9 +30,31 @@ class Provisioning:
         for position, provisioner in enumerate(self.planned.provisioners, start=1):
             if self.layers is not None and self.layers.stands_for(position):
                 continue
-            succeeded = self._run_one(context, machine, provisioner)
+            waits = self._waits_for_artifact(provisioner, context)
+            succeeded = waits or self._run_one(context, machine, provisioner)
             if self.layers is not None:
                 self.layers.after(position, machine, whole=succeeded)
+
+    def tests_artifact(self, context: BuildContext) -> bool:
+        """Whether a provisioner works on the finished artifact."""
+        return any(self._waits_for_artifact(planned, context) for planned in self.planned.provisioners)
+
+    def run_on_artifact(self, context: BuildContext, machine: Machine) -> None:
+        """Run those that work on the finished artifact, which this machine was booted from."""
+        for provisioner in self.planned.provisioners:
+            if self._waits_for_artifact(provisioner, context):
+                self._run_one(context, machine, provisioner)
+
+    def _waits_for_artifact(self, planned: PlannedProvisioner, context: BuildContext) -> bool:
+        try:
+            return self._made(planned, context).for_artifact
+        except DiagnosticError:
+            return False  # it is said where the provisioner runs
+
+    def _made(self, planned: PlannedProvisioner, context: BuildContext) -> Provisioner:  # type: ignore[type-arg]
+        component = self.planned.make(planned, context)
+        assert isinstance(component, Provisioner)
+        return component
 
     def run_error_cleanup(self, context: BuildContext) -> None:
         """Run the error-cleanup provisioner, if there is one and the machine was ever reached."""
@@ -81,8 +104,7 @@ class Provisioning:
         if block.pause_before is not None and block.pause_before.seconds > 0:
             context.ui.message(f"pausing {block.pause_before} before the provisioner")
             context.cancellation.wait(block.pause_before.seconds)
-        component = self.planned.make(provisioner, context)
-        assert isinstance(component, Provisioner)
+        component = self._made(provisioner, context)
         limit = None if context.debug else block.timeout
         if limit is None:
             component.provision(context, machine)

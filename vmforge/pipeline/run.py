@@ -25,7 +25,8 @@ class Run:
 
     `keep_scratch` leaves the scratch folder to the user. `session` is what happens in the guest in place of
     provisioning; the build then ends without an artifact. `throwaway` builds write nothing but to `scratch`.
-    With `only_post_process` builders do not run: their artifacts are looked for.
+    With `only_post_process` builders do not run: their artifacts are looked for. `screenshots` is a folder,
+    `film` a file; of `several` builds each gets its own, named by it.
     """
 
     uuid: str
@@ -45,6 +46,20 @@ class Run:
     session: Callable[[BuildContext, Machine], None] | None = None
     throwaway: bool = False
     only_post_process: bool = False
+    screenshots: Path | None = None
+    film: Path | None = None
+    several: bool = False
+
+    def screenshots_of(self, build: str) -> Path | None:
+        """The folder for pictures of a build's screen, if they are wanted."""
+        return self.screenshots / build if self.screenshots is not None and self.several else self.screenshots
+
+    def film_of(self, build: str) -> Path | None:
+        """The film of a build's screen, if one is wanted."""
+        film = self.film
+        return (
+            film.with_name(f"{film.stem}-{build}{film.suffix}") if film is not None and self.several else film
+        )
 
 
 class Scratch:

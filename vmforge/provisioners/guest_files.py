@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shlex
 import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from vmforge.errors import CommunicatorError
@@ -15,19 +16,31 @@ _PAUSE_SECONDS = 0.5
 _SAME_REFUSALS = 3
 
 
+def _remove_on_unix(paths: Sequence[str]) -> str:
+    return "rm -f " + " ".join(map(shlex.quote, paths))
+
+
 class GuestFiles:
     """Holds temporary files for as long as the `with` block runs; `keep` leaves them there.
 
-    `patience` is how long a guest that has gone away (it restarts, say) is waited for.
+    `patience` is how long a guest that has gone away (it restarts, say) is waited for. `removal` makes the
+    guest's command that removes files.
     """
 
     def __init__(
-        self, communicator: Communicator, context: BuildContext, *, patience: Duration, keep: bool
+        self,
+        communicator: Communicator,
+        context: BuildContext,
+        *,
+        patience: Duration,
+        keep: bool,
+        removal: Callable[[Sequence[str]], str] = _remove_on_unix,
     ) -> None:
         self._communicator = communicator
         self._context = context
         self._patience = patience
         self._keep = keep
+        self._removal = removal
         self._paths: list[str] = []
 
     def __enter__(self) -> GuestFiles:
@@ -44,7 +57,7 @@ class GuestFiles:
             if error is None:
                 self._context.ui.warn(f"{self._named()} may remain in the guest: {failure.message}")
 
-    def put(self, content: bytes, path: str, *, mode: int) -> None:
+    def put(self, content: bytes, path: str, *, mode: int | None) -> None:
         """Write a file. A guest that does not answer is reconnected to; raises `CommunicatorError`
         when it stays away, or refuses the file."""
         self._paths.append(path)
@@ -63,7 +76,7 @@ class GuestFiles:
                 self._communicator.reconnect(left)
 
     def _remove(self, *, can_wait: bool) -> None:
-        command = "rm -f " + " ".join(map(shlex.quote, self._paths))
+        command = self._removal(self._paths)
         try:
             status = self._communicator.run(command)
         except CommunicatorError:

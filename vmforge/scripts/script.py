@@ -13,15 +13,12 @@ DEFAULT_SHEBANG = "/bin/sh -e"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScriptConfig(Config):
+class ScriptOptions(Config):
     """What to run, with which variables, and which exit statuses are good."""
 
     inline: tuple[str, ...] = option((), help="Commands that are run as one script.")
     script: str = option("", help="The path of a script.")
     scripts: tuple[str, ...] = option((), help="The paths of scripts, run in this order.")
-    inline_shebang: str = option(
-        DEFAULT_SHEBANG, help="What stands after `#!` in the script made of `inline`."
-    )
     environment_vars: tuple[str, ...] = option((), help="Variables for the scripts, each as `NAME=VALUE`.")
     env: Mapping[str, str] | None = option(
         None, help="Variables for the scripts by name; they win over `environment_vars`."
@@ -35,6 +32,15 @@ class ScriptConfig(Config):
     def paths(self) -> tuple[Path, ...]:
         """The script files, in the order of running."""
         return tuple(Path(path) for path in (*self.scripts, *([self.script] if self.script else [])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptConfig(ScriptOptions):
+    """The same for scripts of Unix, whose first line names what runs them."""
+
+    inline_shebang: str = option(
+        DEFAULT_SHEBANG, help="What stands after `#!` in the script made of `inline`."
+    )
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -71,7 +77,7 @@ def check_sources(
             )
 
 
-def check_variables(config: ScriptConfig) -> Iterator[Problem]:
+def check_variables(config: ScriptOptions) -> Iterator[Problem]:
     """That the variables and their format can be written."""
     for pair in config.environment_vars:
         name, equals, _ = pair.partition("=")
@@ -86,7 +92,7 @@ def check_variables(config: ScriptConfig) -> Iterator[Problem]:
         yield Problem(summary, option="env_var_format")
 
 
-def variables_of(config: ScriptConfig, context: BuildContext) -> dict[str, str]:
+def variables_of(config: ScriptOptions, context: BuildContext) -> dict[str, str]:
     """All variables that a script gets, by name."""
     pairs = (pair.partition("=") for pair in config.environment_vars)
     own = {name: value for name, _, value in pairs}

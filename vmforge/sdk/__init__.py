@@ -5,16 +5,17 @@ from vmforge.sdk.appliance import APPLIANCE, Appliance, FirmwareKind, appliance_
 from vmforge.sdk.artifact import Artifact, FileArtifact
 from vmforge.sdk.builder import Builder
 from vmforge.sdk.cancellation import Cancellation
-from vmforge.sdk.communicator import Communicator, Connector, Endpoint, Output
+from vmforge.sdk.communicator import Communicator, Connector, Endpoint, GuestAgent, Output
 from vmforge.sdk.component import Component, Problem
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.data_source import DataSource
 from vmforge.sdk.host import Health, HostFinding
 from vmforge.sdk.layers import Beginning, FreezableMachine, FrozenMachine, Inputs, LayerPolicy, Layers
+from vmforge.sdk.live import LiveStatus
 from vmforge.sdk.options import Config, option
 from vmforge.sdk.post_processor import PostProcessor, Processed
 from vmforge.sdk.provisioner import Provisioner
-from vmforge.sdk.steps import Steps
+from vmforge.sdk.steps import Offer, Steps
 from vmforge.sdk.ui import Progress, Ui
 from vmforge.sdk.values import UNKNOWN, Duration, Secret, Size, Unknown, Value
 
@@ -38,12 +39,15 @@ __all__ = [
     "FirmwareKind",
     "FreezableMachine",
     "FrozenMachine",
+    "GuestAgent",
     "Health",
     "HostFinding",
     "Inputs",
     "LayerPolicy",
     "Layers",
+    "LiveStatus",
     "Machine",
+    "Offer",
     "Output",
     "PostProcessor",
     "Problem",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Generic
 
+from vmforge.errors import VmforgeError
 from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.component import C, Component
-from vmforge.sdk.context import BuildContext
+from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.host import HostFinding
 from vmforge.sdk.layers import Inputs
 
@@ -31,6 +32,12 @@ class Builder(Component[C], ABC, Generic[C]):
         """The artifact that an earlier build of this configuration left, to be post-processed again; None
         when there is none, or when artifacts cannot be found again."""
         return None
+
+    def boot(self, context: BuildContext, artifact: Artifact, use: Callable[[Machine], None]) -> None:
+        """Boot a finished artifact in a machine that is thrown away, and call `use` once the guest can be
+        reached. Changes nothing of the artifact; acquires through `context.steps`."""
+        hint = 'leave `on = "artifact"` out of the `test` provisioner'
+        raise VmforgeError("this builder cannot boot what it made", hint=hint)
 
     def layer_inputs(self, context: BuildContext) -> Inputs | str:
         """What `build` would hand to `context.layers.begin`, found out without starting, fetching or

@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class Cancellation:
-    """Set once, from any thread; every blocking wait of a build waits on it or is woken by it.
+    """Set from any thread; every blocking wait of a build waits on it or is woken by it.
 
     Code that waits uses `wait` in place of `time.sleep`; code that blocks in a system call registers
     a callback (closing the socket, killing the child) with `on_cancel`.
@@ -34,6 +34,11 @@ class Cancellation:
                 callback()
             except Exception:  # the others must be told all the same
                 _log.exception("telling a waiter that the build is to stop failed")
+
+    def withdraw(self) -> None:
+        """Take it back. For a flag that ends waits for a reason that the user may have dealt with before the
+        step is tried again; whoever was told already is not told again."""
+        self._event.clear()
 
     @property
     def cancelled(self) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Generic, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, Protocol, TypeAlias, runtime_checkable
 
 from vmforge.sdk.component import C, Component
 
@@ -62,6 +62,15 @@ class Communicator(Protocol):
         """End the connection; harmless when it is gone already."""
 
 
+class GuestAgent(Protocol):
+    """The agent of QEMU in a guest (https://qemu.readthedocs.io/en/latest/interop/qemu-ga-ref.html), reached
+    through the hypervisor: no network is needed."""
+
+    def ask(self, command: str, arguments: Mapping[str, object] | None = None, *, timeout: float) -> Any:
+        """What the agent returns for one of its commands, decoded from JSON. Raises `CommunicatorError` when
+        nobody answers within `timeout` seconds, and with the agent's own words when it refuses."""
+
+
 @runtime_checkable
 class InteractiveCommunicator(Communicator, Protocol):
     """A connection that can give the user a shell of their own."""
@@ -71,12 +80,27 @@ class InteractiveCommunicator(Communicator, Protocol):
         its exit status. Raises `CommunicatorError` when the connection breaks."""
 
 
+@runtime_checkable
+class PinningCommunicator(Communicator, Protocol):
+    """A connection that knows the guest by its host key from the first contact on."""
+
+    def forget_host_key(self) -> None:
+        """The guest's host keys were taken away on purpose: the next contact may show another."""
+
+
 class Connector(Component[C], ABC, Generic[C]):
     """A way to reach guests, as `communicator = "..."` names it: a component of its own, whose
     options stand in the source's body beside the builder's."""
 
     # Whether a guest's port must be reachable (the builder sets up a forward for it).
     needs_network: ClassVar[bool] = True
+    # Whether the machine gets the channel of QEMU's guest agent; `BuildContext.agent` is then set.
+    needs_agent: ClassVar[bool] = False
+
+    @property
+    def reaches_guest(self) -> bool:
+        """Whether there is a way to talk to the guest at all."""
+        return self.needs_network or self.needs_agent
 
     @property
     @abstractmethod

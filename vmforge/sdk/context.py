@@ -11,8 +11,9 @@ from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.ui import Ui
 
 if TYPE_CHECKING:
-    from vmforge.sdk.communicator import Communicator, Connector
+    from vmforge.sdk.communicator import Communicator, Connector, GuestAgent
     from vmforge.sdk.layers import Layers
+    from vmforge.sdk.live import LiveStatus
     from vmforge.sdk.steps import Steps
 
 
@@ -33,8 +34,11 @@ class BuildContext:
     communicator. `data` holds the run-time values of the template (`build.Host`, `{{ .HTTPIP }}` ...);
     the builder fills it before it provisions. `started` is when the build began, in seconds since 1970;
     `template_digest` the SHA-256 of the template. `render` renders a `{{ }}` text with the given fields
-    beside the standard functions. `redact` hides secrets that come up while the build runs. `layers` are
-    None for a build that is to have none. A `throwaway` build writes nowhere but in `scratch`.
+    beside the standard functions. `redact` hides secrets that come up while the build runs;
+    `hide` takes all that are known out of a text that is written to a file. `layers` are
+    None for a build that is to have none. A `throwaway` build writes nowhere but in `scratch`. `agent` is
+    the guest's, of a connector that needs it. `screenshots`
+    is a folder for pictures of the machine's screen, `film` a file for a film of it, if they are wanted.
     """
 
     name: str
@@ -51,6 +55,7 @@ class BuildContext:
     render: Callable[[str, Mapping[str, object]], str]
     provision: Callable[[Machine], None]
     redact: Callable[[Iterable[str]], None] = lambda secrets: None
+    hide: Callable[[str], str] = lambda text: text
     force: bool = False
     debug: bool = False
     started: float = 0.0
@@ -58,6 +63,14 @@ class BuildContext:
     data: MutableMapping[str, str] = field(default_factory=dict)
     layers: Layers | None = None
     throwaway: bool = False
+    agent: GuestAgent | None = None
+    screenshots: Path | None = None
+    film: Path | None = None
+
+    @property
+    def live(self) -> LiveStatus:
+        """What is known of the build right now."""
+        return self.steps.live
 
     def environment(self) -> dict[str, str]:
         """The variables that every script gets, in the guest and here, named as in Packer."""

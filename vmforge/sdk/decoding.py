@@ -196,6 +196,8 @@ class _Reader:
             raise
 
     def _convert_any(self, value: Value, of: Any, option: Option, place: Place | None) -> Any:
+        if of is object:
+            return self._rendered_within(value, option)
         members = tuple(without_none(of))
         if value is None and type(None) in typing.get_args(of):
             return None
@@ -251,6 +253,17 @@ class _Reader:
             return _from_text(text, of, option)
         except ValueError as error:
             raise _Mismatch(str(error)) from None
+
+    def _rendered_within(self, value: Value, option: Option) -> Value:
+        """A value of any shape (`Mapping[str, object]`: JSON of the user's own), its strings rendered."""
+        if isinstance(value, str):
+            return self._rendered(value, option)
+        if isinstance(value, Mapping):
+            return {str(key): self._rendered_within(item, option) for key, item in value.items()}
+        if _is_list(value):
+            items = typing.cast("list[Value]", value)
+            return tuple(self._rendered_within(item, option) for item in items)
+        return value
 
     def _rendered(self, text: str, option: Option) -> str:
         try:

@@ -27,12 +27,13 @@ Inputs = Mapping[str, str | Path]
 class FrozenMachine:
     """A machine as a layer holds it: after `step`, its disks (to be used behind overlays, never written),
     what else the builder put into `folder`, its memory as the hypervisor wrote it, and the build's values
-    that belong to it (the key that the guest knows, say)."""
+    that belong to it (the key that the guest knows, say). `open_memory` is None where the guest was
+    switched off."""
 
     step: str
     folder: Path
     disks: tuple[Path, ...]
-    open_memory: Callable[[], BinaryIO]
+    open_memory: Callable[[], BinaryIO] | None
     values: Mapping[str, str]
 
 

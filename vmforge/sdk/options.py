@@ -127,7 +127,9 @@ def describe_type(of: Any) -> str:
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return f"map of {describe_type(arguments[1])}"
     present = tuple(without_none(of))
-    return describe_type(present[0]) if len(present) == 1 else "any value"
+    if present == (of,):
+        return "any value"
+    return " or ".join(map(describe_type, present))
 
 
 def without_none(of: Any) -> Iterator[Any]:

@@ -28,3 +28,9 @@ class Provisioner(Component[C], ABC, Generic[C]):
         """Whether a layer can stand in for running it: all that it does is done to the guest, and its
         options and `input_files` decide what. A template's `cache` overrides this."""
         return False
+
+    @property
+    def for_artifact(self) -> bool:
+        """Whether it works on the finished artifact, booted in a machine that is thrown away, and not on the
+        machine that is being built."""
+        return False

@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from vmforge.errors import VmforgeError
 from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.live import LiveStatus
 from vmforge.sdk.ui import Ui
 
 T = TypeVar("T")
@@ -26,21 +28,46 @@ class StepTime:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something that can be done about a failed step before it is decided upon (`-on-error=ask`).
+
+    `key` is the letter that asks for it, `label` what it does ("take a screenshot"). `act` does it and
+    returns what to tell; it raises `VmforgeError` when that fails.
+    """
+
+    key: str
+    label: str
+    act: Callable[[], str]
+
+
 class Steps:
     """Runs a build's steps and holds what they acquired.
 
     A title is a gerund phrase ("Waiting for SSH"); it is shown, logged, timed, asked about and named
     in the failure. Resources are objects with `__enter__` and `__exit__` (classes, not generators: a
     generator is finished when it is collected, which would release what `-on-error=abort` keeps).
+
+    A builder may add to `offers` and set `explain`, which says more about the failure of a step while what
+    it is about still exists; both are called wherever a step runs. `live` knows the step that runs.
     """
 
-    def __init__(self, ui: Ui, cancellation: Cancellation, around: Around | None = None) -> None:
+    def __init__(
+        self,
+        ui: Ui,
+        cancellation: Cancellation,
+        around: Around | None = None,
+        live: LiveStatus | None = None,
+    ) -> None:
         self._ui = ui
         self._cancellation = cancellation
         self._around = around or (lambda title, work: work())
         self._held: list[tuple[str, AbstractContextManager[object]]] = []
         self.times: list[StepTime] = []
         self.failed: str = ""
+        self.live = live or LiveStatus()
+        self.offers: list[Offer] = []
+        self.explain: Callable[[VmforgeError], VmforgeError] | None = None
 
     def run(self, title: str, work: Callable[[], T], *, quiet: bool = False) -> T:
         """Do one piece of work as a step; `quiet` leaves out the line that announces it."""
@@ -51,17 +78,27 @@ class Steps:
         outcome: list[T] = []
 
         def attempt() -> object:
-            outcome[:] = [work()]
+            outcome[:] = [self._explaining(work)]
             return None
 
         try:
-            self._around(title, attempt)
+            with self.live.during(title):
+                self._around(title, attempt)
         except BaseException:
             self.failed = self.failed or title
             raise
         finally:
             self.times.append(StepTime(title, time.monotonic() - started))
         return outcome[0]
+
+    def _explaining(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except VmforgeError as error:
+            explained = self.explain(error) if self.explain is not None else error
+            if explained is error:
+                raise
+            raise explained from error
 
     def enter(self, title: str, resource: AbstractContextManager[T], *, quiet: bool = False) -> T:
         """Acquire a resource as a step; it is released when the build ends."""

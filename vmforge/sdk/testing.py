@@ -48,10 +48,13 @@ class RecordingUi:
         self.events.append(("progress", title))
         return RecordingProgress()
 
+    def status(self, text: str) -> None:
+        self.events.append(("status", text))
+
     def machine(self, kind: str, *data: str) -> None:
         self.events.append(("machine", ",".join((kind, *data))))
 
-    def ask(self, question: str) -> str:
+    def ask(self, question: str, *, hidden: bool = False) -> str:
         self.events.append(("ask", question))
         return self.answers.pop(0) if self.answers else ""
 

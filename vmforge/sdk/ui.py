@@ -44,8 +44,13 @@ class Ui(Protocol):
     def progress(self, title: str, total: int | None, *, unit: str = "B") -> Progress:
         """Start showing progress of `total` units; None when the total is not known."""
 
+    def status(self, text: str) -> None:
+        """What is going on right now, in one line that replaces the one before; `""` takes it away. Only
+        people at a terminal see it."""
+
     def machine(self, kind: str, *data: str) -> None:
         """A line for programs (`-machine-readable`); not shown to people."""
 
-    def ask(self, question: str) -> str:
-        """Ask and wait for a line; `""` at the end of the input (no terminal, closed input)."""
+    def ask(self, question: str, *, hidden: bool = False) -> str:
+        """Ask and wait for a line; `""` at the end of the input (no terminal, closed input). A `hidden`
+        answer is not seen while it is typed."""

@@ -14,20 +14,20 @@ TEMPLATE = {
     "variables": {"name": "x"},
     "builders": [{"type": "qemu", "iso_url": "a.iso", "iso_checksum": "none", "ssh_username": "root"}],
     "provisioners": [
-        {"type": "windows-update", "filters": [{"include": "$true"}]},
+        {"type": "converge", "filters": [{"include": "$true"}]},
         {"type": "shell", "inline": ["echo {{user `name`}}"]},
     ],
 }
 PLUGINS = """\
 packer {
   required_plugins {
+    converge = {
+      version = "~> 1"
+      source  = "github.com/hashicorp/converge"
+    }
     qemu = {
       version = "~> 1"
       source  = "github.com/hashicorp/qemu"
-    }
-    windows-update = {
-      version = ">= 0.0.1"
-      source  = "github.com/rgl/windows-update"
     }
   }
 }
@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_beside_the_template(vmforge: Run) -> None:
     done = vmforge("hcl2_upgrade", "t.json")
     assert (done.status, done.out) == (0, "Wrote `t.json.pkr.hcl`.\n")
-    assert done.err.startswith("warning: vmforge has no provisioner `windows-update`")
+    assert done.err.startswith("warning: vmforge has no provisioner `converge`")
     text = Path("t.json.pkr.hcl").read_text(encoding="utf-8")
     assert text.startswith(PLUGINS) and 'inline = ["echo ${var.name}"]' in text
     assert vmforge("fmt", "-check", "t.json.pkr.hcl").status == 0

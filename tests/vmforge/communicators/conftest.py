@@ -96,6 +96,8 @@ class OpenSsh:
     def stop(self) -> None:
         """End the server and every session, as a guest's shutdown does."""
         if self._process is not None:
+            # it must not start another child meanwhile, who would keep the port
+            self._process.send_signal(signal.SIGSTOP)
             children = subprocess.run(
                 ["ps", "-o", "pid=", "--ppid", str(self._process.pid)],
                 check=False,

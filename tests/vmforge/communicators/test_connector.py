@@ -11,7 +11,6 @@ import pytest
 
 from vmforge.communicators.none import NoneConnector
 from vmforge.communicators.ssh import SshConnector
-from vmforge.communicators.ssh.config import NOT_YET
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import Endpoint
 from vmforge.sdk.options import options_of, secrets_of
@@ -81,10 +80,43 @@ def test_old_name_of_the_time_limit() -> None:
             {"ssh_certificate_file": "/etc/passwd"},
             "`ssh_certificate_file` needs the key that it is for",
         ),
-        ({"ssh_local_tunnels": ["8080:localhost:80"]}, "`ssh_local_tunnels` is not supported yet"),
-        ({"ssh_remote_tunnels": ["8080:localhost:80"]}, "`ssh_remote_tunnels` is not supported yet"),
-        ({"ssh_proxy_host": "proxy"}, "`ssh_proxy_host` is not supported yet"),
-        ({"ssh_bastion_host": "bastion"}, "`ssh_bastion_host` is not supported yet"),
+        (
+            {"ssh_local_tunnels": ["8080:80"]},
+            "`ssh_local_tunnels`: `8080:80` is no tunnel; write `PORT:HOST:HOSTPORT`, as in "
+            "`8080:localhost:80`",
+        ),
+        (
+            {"ssh_remote_tunnels": ["99999:localhost:80"]},
+            "`ssh_remote_tunnels`: 99999 is no port; ports go from 1 to 65535",
+        ),
+        (
+            {"ssh_proxy_host": "ftp://proxy"},
+            "`ssh_proxy_host`: a proxy of the kind `ftp` is not known; write `socks5://` or `http://`",
+        ),
+        (
+            {"ssh_proxy_host": "http://me:pass@proxy"},
+            "`ssh_proxy_host`: a proxy's address holds no user; set `ssh_proxy_username` and "
+            "`ssh_proxy_password`",
+        ),
+        ({"ssh_proxy_port": 0}, "`ssh_proxy_port` is 0, and ports go from 1 to 65535"),
+        ({"ssh_bastion_port": 0}, "`ssh_bastion_port` is 0, and ports go from 1 to 65535"),
+        (
+            {"ssh_bastion_host": "a,,b", "ssh_bastion_password": "p"},
+            "`ssh_bastion_host`: `` names no bastion; write `HOST`, `HOST:PORT` or `USER@HOST:PORT`",
+        ),
+        ({"ssh_bastion_host": "gate"}, "nothing to log in to the bastion with is given"),
+        (
+            {"ssh_bastion_host": "gate", "ssh_bastion_private_key_file": "/no/key"},
+            "`ssh_bastion_private_key_file`: there is no file `/no/key`",
+        ),
+        (
+            {
+                "ssh_bastion_host": "gate",
+                "ssh_bastion_certificate_file": "/etc/passwd",
+                "ssh_bastion_agent_auth": True,
+            },
+            "`ssh_bastion_certificate_file` needs the key that it is for",
+        ),
         (
             {"ssh_keypair_name": "mine"},
             "`ssh_keypair_name` names a key pair in a cloud, and means nothing here",
@@ -97,32 +129,11 @@ def test_problems(values: Any, summary: str) -> None:
     assert str(caught.value) == summary
 
 
-def test_every_option_does_something_or_says_that_it_does_not() -> None:
-    silent = [
-        n for n, o in options_of(SshConnector.config_type).items() if o.info.help == "Not supported yet."
-    ]
-    covered = [name for name in silent if name.rpartition("_")[0].startswith(("ssh_proxy", "ssh_bastion"))]
-    assert set(silent) - set(covered) <= set(NOT_YET)
-
-
-@pytest.mark.parametrize("host", ["ssh_proxy_host", "ssh_bastion_host"])
-def test_a_way_round_that_is_not_supported_is_refused_with_all_its_options(host: str) -> None:
-    """They decode, so that the one error that users see is that the way round is not supported."""
-    values = {
-        "ssh_username": "root",
-        "ssh_proxy_port": 1080,
-        "ssh_proxy_username": "u",
-        "ssh_bastion_port": 22,
-        "ssh_bastion_username": "u",
-        "ssh_bastion_interactive": True,
-        "ssh_bastion_agent_auth": True,
-        "ssh_bastion_private_key_file": "/key",
-        "ssh_bastion_certificate_file": "/certificate",
-    }
+def test_tunnels_are_rendered_when_the_build_runs() -> None:
+    values = {"ssh_username": "root", "ssh_remote_tunnels": ["8000:{{ .HTTPIP }}:{{ .HTTPPort }}"]}
     configure(SshConnector, values)
-    with pytest.raises(ValueError) as caught:
-        configure(SshConnector, values | {host: "gate"})
-    assert str(caught.value) == f"`{host}` is not supported yet"
+    with pytest.raises(ValueError, match="`ssh_remote_tunnels`"):
+        configure(SshConnector, values | {"ssh_remote_tunnels": ["8000:{{ .Nonsense }}:80"]})
 
 
 def test_secrets_are_known() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -88,17 +89,22 @@ def test_file_that_is_no_key(client: Any, sshd: Any, tmp_path: Path) -> None:
         client.connect(sshd, ssh_private_key_file=str(path))
 
 
-@needs_keygen
-def test_certificate(client: Any, own_sshd: Any, tmp_path: Path) -> None:
-    authority, key = tmp_path / "authority", tmp_path / "key"
+def trust_authority(server: Any, folder: Path) -> Path:
+    """A key with a certificate beside it that opens the server."""
+    authority, key = folder / "authority", folder / "key"
     for path in (authority, key):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-    user = client.connector().config.ssh_username
-    sign = ["ssh-keygen", "-q", "-s", str(authority), "-I", "test", "-n", user, f"{key}.pub"]
+    sign = ["ssh-keygen", "-q", "-s", str(authority), "-I", "test", "-n", getpass.getuser(), f"{key}.pub"]
     subprocess.run(sign, check=True)
-    own_sshd.stop()
-    own_sshd.settings = (*own_sshd.settings, f"TrustedUserCAKeys {authority}.pub")
-    own_sshd.start()
+    server.stop()
+    server.settings = (*server.settings, f"TrustedUserCAKeys {authority}.pub")
+    server.start()
+    return key
+
+
+@needs_keygen
+def test_certificate(client: Any, own_sshd: Any, tmp_path: Path) -> None:
+    key = trust_authority(own_sshd, tmp_path)
     options = {"ssh_private_key_file": str(key), "ssh_certificate_file": f"{key}-cert.pub"}
     assert client.connect(own_sshd, **options).run("true") == 0
     with pytest.raises(CommunicatorError, match="is no certificate for the key"):
@@ -128,6 +134,15 @@ def test_agent(client: Any, sshd: Any) -> None:
     assert caught.value.hint == "load a key into your agent with `ssh-add`"
     subprocess.run(["ssh-add", "-q", str(sshd.key)], check=True)
     assert client.connect(sshd.endpoint, **options).run("true") == 0
+
+
+@needs_keygen
+@pytest.mark.usefixtures("agent")
+def test_certificate_that_the_agent_has(client: Any, own_sshd: Any, tmp_path: Path) -> None:
+    trust_authority(own_sshd, tmp_path)
+    (tmp_path / "key.pub").unlink()  # the agent finds the certificate beside the key
+    subprocess.run(["ssh-add", "-q", str(tmp_path / "key")], check=True)
+    assert client.connect(own_sshd.endpoint, ssh_agent_auth=True).run("true") == 0
 
 
 @pytest.mark.usefixtures("agent")

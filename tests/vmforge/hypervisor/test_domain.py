@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vmforge.hypervisor.devices import (
+    AgentChannel,
     Bios,
     Cdrom,
     Disk,
@@ -117,6 +118,8 @@ SPECS = {
         BASE, machine_type="q35", firmware=EFI, kernel=Kernel(OUTPUT / "kernel", OUTPUT / "initrd")
     ),
     "of-a-daemon": replace(BASE, owner=Owner(1000, 100)),
+    "agent": replace(BASE, disks=disks(DiskBus.VIRTIO_SCSI), agent=AgentChannel()),
+    "agent-q35": replace(BASE, machine_type="q35", firmware=EFI, agent=AgentChannel()),
     "aarch64": replace(
         BASE,
         arch="aarch64",

@@ -225,6 +225,25 @@ def fill_sector() -> bytes:
     return (code.ljust(packet - 0x7C00, b"\0") + block).ljust(510, b"\0") + b"\x55\xaa"
 
 
+def test_keys_reach_a_machine_without_vnc(start: Start, guests: Any) -> None:
+    disk = guests.folder / "keys.raw"
+    disk.write_bytes(key_sector())
+    os.truncate(disk, 1 << 20)
+    machine = start(guests.spec(disks=(Disk(disk, "raw"),), graphics=None))
+    assert machine.serial_log is not None
+    deadline = time.monotonic() + LONG
+    while b"B" not in (heard := machine.serial_log.read_bytes()) and time.monotonic() < deadline:
+        # again and again: the firmware may not listen yet
+        machine.send_keys([42, 48] if heard else [30], 0.02)
+        time.sleep(0.3)
+    assert re.fullmatch(rb"a+B+", heard)
+
+
+def key_sector() -> bytes:
+    """A boot sector that sends each character of the keyboard to the serial port."""
+    return bytes.fromhex("b400cd16baf803eeebf6").ljust(510, b"\0") + b"\x55\xaa"
+
+
 def test_waiting_ends_when_the_build_is_cancelled(start: Start, guests: Any) -> None:
     machine, cancellation = start(guests.spec()), Cancellation()
     threading.Timer(0.2, cancellation.cancel).start()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from vmforge.errors import HostError, Interrupted
+from vmforge.errors import HostError, Interrupted, VmforgeError
 from vmforge.pipeline.failure import Aborted, OnError, around_steps
 from vmforge.sdk.cancellation import Cancellation
-from vmforge.sdk.steps import Steps
+from vmforge.sdk.steps import Offer, Steps
 from vmforge.sdk.testing import RecordingUi
 
 
 def steps(ui: RecordingUi, on_error: OnError, debug: bool = False) -> Steps:
     cancellation = Cancellation()
-    return Steps(ui, cancellation, around_steps(ui, cancellation, on_error, debug))
+    made: Steps = Steps(
+        ui, cancellation, around_steps(ui, cancellation, on_error, debug, lambda: made.offers)
+    )
+    return made
 
 
 def failing_times(count: int) -> object:
@@ -62,3 +65,48 @@ def test_debug_pauses_after_each_step() -> None:
     run.run("First", lambda: None)
     run.run("Second", lambda: None)
     assert ui.texts("ask") == ["Done: First. Press Enter to go on.", "Done: Second. Press Enter to go on."]
+
+
+def test_offers_are_taken_before_it_is_decided() -> None:
+    def no_screen() -> str:
+        raise HostError("there is no screen")
+
+    ui = RecordingUi(answers=["s", "g", "r"])
+    run = steps(ui, OnError.ASK)
+    run.offers += [
+        Offer("s", "take a screenshot", lambda: "it is in `x.png`"),
+        Offer("g", "open a shell", no_screen),
+    ]
+    assert run.run("Trying", failing_times(1)) == "done"  # type: ignore[arg-type]
+    assert ui.texts("message") == ["it is in `x.png`"]
+    assert ui.texts("error")[1:] == ["open a shell: there is no screen"]
+    assert ui.texts("ask")[0].endswith("[s] take a screenshot, [g] open a shell?")
+
+
+def test_what_is_known_of_a_failure_is_shown_with_the_question() -> None:
+    def explain(error: VmforgeError) -> VmforgeError:
+        explained = HostError("the guest panicked", hint="look at it")
+        explained.detail = "the screen:\n  | panic"
+        return explained
+
+    ui = RecordingUi(answers=["c"])
+    run = steps(ui, OnError.ASK)
+    run.explain = explain
+    with pytest.raises(HostError, match="panicked"):
+        run.run("Trying", failing_times(1))  # type: ignore[arg-type]
+    assert ui.texts("error") == ["Trying: the guest panicked\nthe screen:\n  | panic"]
+    assert ui.texts("message") == ["hint: look at it"]
+
+
+def test_a_wait_that_was_given_up_is_asked_about() -> None:
+    """`Interrupted` is the user's only where nothing else explains it."""
+
+    def given_up() -> None:
+        raise Interrupted()
+
+    ui = RecordingUi(answers=["c"])
+    run = steps(ui, OnError.ASK)
+    run.explain = lambda error: HostError("no hope")
+    with pytest.raises(HostError):
+        run.run("Waiting", given_up)
+    assert len(ui.texts("ask")) == 1

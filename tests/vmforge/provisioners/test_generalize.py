@@ -349,6 +349,22 @@ def test_the_report(tmp_path: Path) -> None:
     assert "etc/machine-id" in left(guest.system)
 
 
+@pytest.mark.parametrize(("operations", "forgotten"), [(["logs"], 0), (["logs", "ssh-host-keys"], 1)])
+def test_the_connection_is_told_that_the_host_keys_are_gone(
+    operations: list[str], forgotten: int, tmp_path: Path
+) -> None:
+    class Pinning(FakeCommunicator):
+        forgotten = 0
+
+        def forget_host_key(self) -> None:
+            self.forgotten += 1
+
+    guest = Guest(tmp_path)
+    guest.communicator = Pinning(Path("/"), guest._respond)
+    guest.run(operations=operations)
+    assert guest.communicator.forgotten == forgotten
+
+
 def test_skip(tmp_path: Path) -> None:
     guest = Guest(tmp_path)
     guest.run(skip=["ssh-host-keys"])

@@ -65,7 +65,7 @@ def test_options_are_those_declared_in_order_with_the_inherited_ones() -> None:
         (tuple[str, ...], "list of string"),
         (tuple[tuple[int, ...], ...], "list of list of number"),
         (Mapping[str, str] | None, "map of string"),
-        (str | int, "any value"),
+        (str | int, "string or number"),
     ],
 )
 def test_types_in_the_languages_terms(type: Any, expected: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from vmforge.builders.qemu.check import check_qemu
 from vmforge.builders.qemu.config import QemuConfig
-from vmforge.sdk import Artifact, BuildContext, Builder, HostFinding, Inputs, Problem
+from vmforge.sdk import Artifact, BuildContext, Builder, HostFinding, Inputs, Machine, Problem
 
 
 class QemuBuilder(Builder[QemuConfig]):
@@ -31,6 +31,11 @@ class QemuBuilder(Builder[QemuConfig]):
         from vmforge.builders.qemu.recipe import find_artifact
 
         return find_artifact(self.config, context)
+
+    def boot(self, context: BuildContext, artifact: Artifact, use: Callable[[Machine], None]) -> None:
+        from vmforge.builders.qemu.trial import boot
+
+        boot(self.config, context, artifact, use)
 
     def layer_inputs(self, context: BuildContext) -> Inputs | str:
         from vmforge.builders.qemu.recipe import layer_inputs

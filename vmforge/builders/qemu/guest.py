@@ -87,6 +87,11 @@ class Watch:
         self._verdict = verdict
         self._own.cancel()
 
+    def take_back(self) -> None:
+        """Something came of it after all."""
+        if self._verdict is not None:
+            self._resume()
+
     def reason(self, error: VmforgeError) -> VmforgeError:
         """Why the guest was lost: the machine's own failure, with QEMU's words, or the verdict that nothing
         can come of it, if that was it. After a verdict the step may be tried again."""
@@ -94,11 +99,17 @@ class Watch:
             return error
         if self.machine.failure is not None:
             return self.machine.failure
-        verdict, self._verdict = self._verdict, None
+        verdict = self._verdict
         if verdict is None:
             return error
-        self._own.withdraw()
+        self._resume()
         return verdict
+
+    def _resume(self) -> None:
+        self._verdict = None
+        self._own.withdraw()
+        if self.parent.cancelled or self.machine.failure is not None:  # in that very moment
+            self._own.cancel()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmforge.builders.qemu.config import CdromInterface, DiskFormat, QemuConfig
+from vmforge.builders.qemu.config import CdromInterface, DiskFormat, DiskInterface, QemuConfig
 from vmforge.hypervisor.devices import (
     Cdrom,
     Disk,
@@ -33,7 +33,8 @@ _ARCHITECTURES = {"x86_64": "x86_64", "i386": "i686", "aarch64": "aarch64", "arm
 class Media:
     """The files that a machine is made of, by absolute paths: libvirt runs QEMU in a folder of its own.
 
-    `discs` holds the installer's CD first. `firmware` is None for the one that QEMU starts by itself.
+    `discs` holds the installer's CD first, `seed` is what cloud-init reads. `firmware` is None for the one
+    that QEMU starts by itself.
     """
 
     disks: tuple[Path, ...]
@@ -42,6 +43,7 @@ class Media:
     floppy: Path | None
     firmware: Firmware | None
     serial_log: Path
+    seed: Path | None = None
 
 
 def domain_spec(config: QemuConfig, media: Media, accelerator: str) -> DomainSpec:
@@ -60,7 +62,10 @@ def domain_spec(config: QemuConfig, media: Media, accelerator: str) -> DomainSpe
         cpu_model=config.cpu_model,
         firmware=media.firmware,
         disks=tuple(_disk(config, path, media.disk_format) for path in media.disks),
-        cdroms=tuple(Cdrom(path, _disc_bus(config)) for path in media.discs),
+        cdroms=(
+            *(Cdrom(path, _disc_bus(config)) for path in media.discs),
+            *([Cdrom(media.seed, _seed_bus(config))] if media.seed is not None else []),
+        ),
         floppy=Floppy(media.floppy) if media.floppy is not None else None,
         interfaces=(Interface(model=config.net_device, bridge=config.net_bridge),),
         graphics=_graphics(config),
@@ -119,6 +124,12 @@ def _disk(config: QemuConfig, path: Path, format: DiskFormat) -> Disk:
 def _disc_bus(config: QemuConfig) -> DiskBus:
     # where the machine has no IDE, the domain puts it on what the machine has in its place
     return DiskBus((config.cdrom_interface or CdromInterface.IDE).value)
+
+
+def _seed_bus(config: QemuConfig) -> DiskBus:
+    # kernels made for clouds know virtio, and some of them no AHCI: they would see no CD on q35
+    known = config.disk_interface is DiskInterface.VIRTIO
+    return DiskBus.VIRTIO if known else _disc_bus(config)
 
 
 def _graphics(config: QemuConfig) -> Vnc | None:

@@ -51,7 +51,7 @@ def check_host(config: QemuConfig, context: BuildContext) -> None:
 def _needs_host(config: QemuConfig, context: BuildContext) -> bool:
     """Whether the guest cannot be asked, or is not to be."""
     return config.minimise is Minimise.SPARSIFY or (
-        config.minimise is not Minimise.OFF and not context.connector.needs_network
+        config.minimise is not Minimise.OFF and not context.connector.reaches_guest
     )
 
 

@@ -39,7 +39,7 @@ class Reach:
         while the guest's address is not known yet."""
         self.machine.check()
         connector = self.context.connector
-        if connector.host:
+        if connector.host or not connector.needs_network:
             return Endpoint(connector.host, connector.port)
         if (own := self._own()) is not None:
             return own

@@ -1,13 +1,12 @@
-"""The options of `communicator = "ssh"`, and what can be said about them without a network."""
+"""The options of `communicator = "ssh"`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from vmforge.sdk import Config, Duration, Problem, Secret, option
+from vmforge.sdk import Config, Duration, Secret, option
 
 DEFAULT_TIMEOUT = Duration(300)
 
@@ -26,10 +25,7 @@ class FileTransfer(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class SshConfig(Config):
-    """All options of the SSH communicator.
-
-    Those that `NOT_YET` names are known, so that a template that sets them gets a clear answer.
-    """
+    """All options of the SSH communicator; `checks.py` judges them."""
 
     ssh_username: str = option(help="The user to log in as.")
     ssh_password: Secret = option(
@@ -115,20 +111,68 @@ class SshConfig(Config):
     ssh_key_exchange_algorithms: tuple[str, ...] = option(
         (), help="The key exchanges to offer, best first.", affects_image=False
     )
-    ssh_local_tunnels: tuple[str, ...] = option((), help="Not supported yet.", affects_image=False)
-    ssh_remote_tunnels: tuple[str, ...] = option((), help="Not supported yet.", affects_image=False)
-    ssh_proxy_host: str = option("", help="Not supported yet.", affects_image=False)
-    ssh_proxy_port: int = option(1080, help="Not supported yet.", affects_image=False)
-    ssh_proxy_username: str = option("", help="Not supported yet.", affects_image=False)
-    ssh_proxy_password: Secret = option(Secret(""), help="Not supported yet.", affects_image=False)
-    ssh_bastion_host: str = option("", help="Not supported yet.", affects_image=False)
-    ssh_bastion_port: int = option(22, help="Not supported yet.", affects_image=False)
-    ssh_bastion_username: str = option("", help="Not supported yet.", affects_image=False)
-    ssh_bastion_password: Secret = option(Secret(""), help="Not supported yet.", affects_image=False)
-    ssh_bastion_interactive: bool = option(False, help="Not supported yet.", affects_image=False)
-    ssh_bastion_agent_auth: bool = option(False, help="Not supported yet.", affects_image=False)
-    ssh_bastion_private_key_file: Path | None = option(None, help="Not supported yet.", affects_image=False)
-    ssh_bastion_certificate_file: Path | None = option(None, help="Not supported yet.", affects_image=False)
+    ssh_host_key_changes: bool = option(
+        False,
+        help="Let the guest's host key change while it is being built, as one does that is installed anew "
+        "or that makes itself new keys.",
+        affects_image=False,
+    )
+    ssh_local_tunnels: tuple[str, ...] = option(
+        (),
+        help="Ports of this machine that lead into the guest's network: `PORT:HOST:HOSTPORT`, as `ssh -L` "
+        "has it; knows `{{ .HTTPIP }}` and `{{ .HTTPPort }}`.",
+        late=True,
+        affects_image=False,
+    )
+    ssh_remote_tunnels: tuple[str, ...] = option(
+        (),
+        help="Ports of the guest that lead into this machine's network: `PORT:HOST:HOSTPORT`, as `ssh -R` "
+        "has it; knows `{{ .HTTPIP }}` and `{{ .HTTPPort }}`.",
+        late=True,
+        affects_image=False,
+    )
+    ssh_proxy_host: str = option(
+        "",
+        help="Connect through this proxy: a SOCKS5 proxy's name, or a URL: `socks5://HOST:PORT`, "
+        "`http://HOST:PORT`.",
+        affects_image=False,
+    )
+    ssh_proxy_port: int = option(1080, help="Its port, where no URL names one.", affects_image=False)
+    ssh_proxy_username: str = option("", help="The user whom the proxy lets through.", affects_image=False)
+    ssh_proxy_password: Secret = option(Secret(""), help="That user's password.", affects_image=False)
+    ssh_bastion_host: str = option(
+        "",
+        help="Connect through this SSH server, or through several in a row: `[USER@]HOST[:PORT],...`.",
+        affects_image=False,
+    )
+    ssh_bastion_port: int = option(
+        22, help="The port of a bastion that has none of its own.", affects_image=False
+    )
+    ssh_bastion_username: str = option(
+        "",
+        help="The user to log in to the bastions as.",
+        default_text="`ssh_username`",
+        affects_image=False,
+    )
+    ssh_bastion_password: Secret = option(Secret(""), help="That user's password.", affects_image=False)
+    ssh_bastion_interactive: bool = option(
+        False, help="Put the bastions' questions (a one-time code, say) to you.", affects_image=False
+    )
+    ssh_bastion_agent_auth: bool = option(
+        False, help="Log in to the bastions with the keys of your SSH agent.", affects_image=False
+    )
+    ssh_bastion_private_key_file: Path | None = option(
+        None,
+        help="A private key to log in to the bastions with.",
+        default_text="`ssh_private_key_file`",
+        affects_image=False,
+    )
+    ssh_bastion_certificate_file: Path | None = option(
+        None,
+        help="The certificate that goes with it.",
+        default_text="`ssh_certificate_file`, with `ssh_private_key_file`",
+        affects_image=False,
+    )
 
     @property
     def makes_key_pair(self) -> bool:
@@ -142,75 +186,14 @@ class SshConfig(Config):
             return None
         return self.ssh_timeout or DEFAULT_TIMEOUT
 
+    @property
+    def bastion_key_file(self) -> Path | None:
+        """The key to log in to bastions with, as Packer chooses it."""
+        return self.ssh_bastion_private_key_file or self.ssh_private_key_file
 
-# What each option that does nothing yet is used for, and what to do in its place.
-NOT_YET = {
-    "ssh_local_tunnels": "open the tunnel yourself: `ssh -L ...`",
-    "ssh_remote_tunnels": "open the tunnel yourself: `ssh -R ...`",
-    "ssh_proxy_host": "forward a port through the proxy yourself and set `ssh_host` and `ssh_port` to it",
-    "ssh_bastion_host": "forward a port yourself (`ssh -L PORT:GUEST:22 BASTION`) and set `ssh_host` and "
-    "`ssh_port` to it",
-}
-
-
-def problems(config: SshConfig) -> Iterator[Problem]:
-    """Everything that is wrong with a configuration, judged by its values and local files."""
-    yield from _unsupported(config)
-    yield from _login_problems(config)
-    yield from _key_problems(config)
-    if not 0 < config.ssh_port < 65536:
-        yield Problem(f"`ssh_port` is {config.ssh_port}, and ports go from 1 to 65535", "ssh_port")
-    for name in ("ssh_timeout", "pause_before_connecting", "ssh_read_write_timeout"):
-        duration = getattr(config, name)
-        if duration is not None and duration.seconds < 0:
-            yield Problem(f"`{name}` is negative", name, hint="write a time such as `5m`")
-    if config.ssh_handshake_attempts is not None and config.ssh_handshake_attempts < 0:
-        yield Problem("`ssh_handshake_attempts` is negative", "ssh_handshake_attempts")
-
-
-def _unsupported(config: SshConfig) -> Iterator[Problem]:
-    for name, instead in NOT_YET.items():
-        if getattr(config, name):
-            yield Problem(f"`{name}` is not supported yet", name, hint=instead)
-    if config.ssh_keypair_name:
-        yield Problem(
-            "`ssh_keypair_name` names a key pair in a cloud, and means nothing here",
-            "ssh_keypair_name",
-            hint="remove it, or set `ssh_private_key_file`",
-            warning=True,
-        )
-
-
-def _login_problems(config: SshConfig) -> Iterator[Problem]:
-    if not config.ssh_username:
-        yield Problem("`ssh_username` is empty", "ssh_username", hint="name the user that the guest knows")
-    for name in ("ssh_private_key_file", "ssh_certificate_file"):
-        path = getattr(config, name)
-        if path is not None and not path.expanduser().is_file():
-            yield Problem(f"`{name}`: there is no file `{path}`", name)
-    if config.ssh_certificate_file and not config.ssh_private_key_file:
-        yield Problem(
-            "`ssh_certificate_file` needs the key that it is for",
-            "ssh_certificate_file",
-            hint="set `ssh_private_key_file`",
-        )
-
-
-def _key_problems(config: SshConfig) -> Iterator[Problem]:
-    kind, bits = config.temporary_key_pair_type, config.temporary_key_pair_bits
-    if kind is TemporaryKeyType.DSA:
-        yield Problem(
-            "SSH servers no longer accept `dsa` keys",
-            "temporary_key_pair_type",
-            hint="write `ed25519`, or leave the option out",
-        )
-    elif kind is TemporaryKeyType.ECDSA and bits not in (0, 256, 384, 521):
-        yield Problem(
-            f"an ECDSA key cannot have {bits} bits", "temporary_key_pair_bits", hint="write 256, 384 or 521"
-        )
-    elif kind in (None, TemporaryKeyType.RSA) and (bits < 0 or 0 < bits < 2048):
-        yield Problem(
-            f"an RSA key of {bits} bits is too weak; SSH servers refuse it",
-            "temporary_key_pair_bits",
-            hint="write 2048 or more",
-        )
+    @property
+    def bastion_certificate_file(self) -> Path | None:
+        """The certificate that goes with `bastion_key_file`."""
+        if self.ssh_bastion_certificate_file or self.ssh_bastion_private_key_file:
+            return self.ssh_bastion_certificate_file
+        return self.ssh_certificate_file

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmforge.communicators.ssh.config import SshConfig, TemporaryKeyType, problems
+from vmforge.communicators.ssh.checks import problems
+from vmforge.communicators.ssh.config import SshConfig, TemporaryKeyType
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import BuildContext, Communicator, Connector, Endpoint, Problem
 
@@ -128,6 +129,8 @@ class SshConnector(Connector[SshConfig]):
         pause = self.config.pause_before_connecting.seconds
         if pause > 0:
             session.close()
+            # the pause is for a guest that is not yet the installed system, which has another host key
+            dialer.forget_host_key()
             context.ui.message(f"SSH: waiting {self.config.pause_before_connecting} before connecting anew")
             context.cancellation.wait(pause)
             session = dialer.dial(scaled)

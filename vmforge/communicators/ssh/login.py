@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import logging
@@ -40,6 +41,10 @@ _KEY_CLASSES: dict[keys.KeyType, type[paramiko.PKey]] = {
 }
 
 
+# How long the user may think about a server's question.
+_ANSWER_LIMIT = 300.0
+
+
 class TryFailed(Exception):
     """A try did not end with a session. `sighting` says how far it got."""
 
@@ -60,29 +65,37 @@ class Method:
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who logs in, and with what."""
+    """Who logs in, and with what. `options` is how the options that say so begin. `ask` puts a server's
+    question to the user; it is told whether the answer must not be seen."""
 
     user: str
     password: Secret
     key: paramiko.PKey | None
     key_name: str
     use_agent: bool
+    options: str = "ssh_"
+    ask: Callable[[str, bool], str] | None = None
 
     @classmethod
     def of(cls, config: SshConfig, key_file: Path | None) -> Credentials:
-        """Read the key and its certificate. Raises `CommunicatorError` when they are no good."""
-        key = None if key_file is None else load_key(key_file)
-        if key is not None and config.ssh_certificate_file is not None:
-            path = config.ssh_certificate_file.expanduser()
-            try:
-                key.load_certificate(str(path))
-            except (OSError, ValueError, paramiko.SSHException) as error:
-                raise CommunicatorError(
-                    f"`{path}` is no certificate for the key `{key_file}`: {error}",
-                    hint="`ssh-keygen -L -f FILE` shows what a certificate is for",
-                ) from error
+        """For the guest. Raises `CommunicatorError` when the key or its certificate is no good."""
+        key = None if key_file is None else load_key(key_file, config.ssh_certificate_file)
         name = "the temporary key" if config.makes_key_pair else f"the key `{key_file}`"
         return cls(config.ssh_username, config.ssh_password, key, name, config.ssh_agent_auth)
+
+    @classmethod
+    def of_bastion(cls, config: SshConfig, ask: Callable[[str, bool], str]) -> Credentials:
+        """For the bastions, all of them. Raises like `of`."""
+        path = config.bastion_key_file
+        return cls(
+            config.ssh_bastion_username or config.ssh_username,
+            config.ssh_bastion_password,
+            None if path is None else load_key(path.expanduser(), config.bastion_certificate_file),
+            f"the key `{path}`",
+            config.ssh_bastion_agent_auth,
+            "ssh_bastion_",
+            ask if config.ssh_bastion_interactive else None,
+        )
 
     def methods(self) -> Iterator[Method]:
         """All ways to log in, the surest first: a server drops who has failed too often."""
@@ -93,8 +106,11 @@ class Credentials:
         if self.password:
             secret = self.password.value
             yield Method("password", "the password", partial(_by_password, self.user, secret))
-            name = "the password (keyboard-interactive)"
-            yield Method("keyboard-interactive", name, partial(_by_answers, self.user, secret))
+            if self.ask is None:
+                name = "the password (keyboard-interactive)"
+                yield Method("keyboard-interactive", name, partial(_by_answers, self.user, secret))
+        if self.ask is not None:
+            yield Method("keyboard-interactive", "your answers", partial(_by_asking, self.user, self.ask))
 
     def _agent_methods(self) -> Iterator[Method]:
         agent = paramiko.Agent()
@@ -119,11 +135,32 @@ def _by_answers(user: str, password: str, transport: paramiko.Transport) -> Sequ
     return transport.auth_interactive(user, lambda title, text, prompts: [password] * len(prompts))
 
 
-def load_key(path: Path) -> paramiko.PKey:
-    """A private key, in whichever format it is stored."""
-    key = keys.read_private(path)
-    text = io.StringIO(keys.as_pair(key).private.value)
-    return _KEY_CLASSES[keys.kind_of(key)].from_private_key(text)
+def _by_asking(user: str, ask: Callable[[str, bool], str], transport: paramiko.Transport) -> Sequence[str]:
+    def answer(title: str, text: str, prompts: list[tuple[str, bool]]) -> list[str]:
+        told = " ".join(part for part in (title, text) if part)
+        return [ask(f"{told} {prompt}".strip(), not shown) for prompt, shown in prompts]
+
+    # people need longer than the rest of a login
+    transport.auth_timeout = _ANSWER_LIMIT
+    return transport.auth_interactive(user, answer)
+
+
+def load_key(path: Path, certificate: Path | None = None) -> paramiko.PKey:
+    """A private key, in whichever format it is stored, and the certificate that goes with it."""
+    private = keys.read_private(path)
+    text = io.StringIO(keys.as_pair(private).private.value)
+    key = _KEY_CLASSES[keys.kind_of(private)].from_private_key(text)
+    if certificate is None:
+        return key
+    certificate = certificate.expanduser()
+    try:
+        key.load_certificate(str(certificate))
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        raise CommunicatorError(
+            f"`{certificate}` is no certificate for the key `{path}`: {error}",
+            hint="`ssh-keygen -L -f FILE` shows what a certificate is for",
+        ) from error
+    return key
 
 
 class PatientSocket(socket.socket):
@@ -154,13 +191,26 @@ class PatientSocket(socket.socket):
         return data
 
 
+@dataclass(frozen=True)
+class Algorithms:
+    """What to offer a server, best first; without names, what is the fastest here. `order_host_keys` puts the
+    host key algorithms into the order in which they are wanted."""
+
+    ciphers: tuple[str, ...] = ()
+    key_exchanges: tuple[str, ...] = ()
+    order_host_keys: Callable[[Sequence[str]], tuple[str, ...]] = tuple
+
+
 def shake_hands(
-    connection: socket.socket, config: SshConfig, limit: float, cancellation: Cancellation
+    connection: socket.socket | paramiko.Channel,
+    algorithms: Algorithms,
+    limit: float,
+    cancellation: Cancellation,
 ) -> paramiko.Transport:
     """Agree on keys within `limit` seconds. Raises `TryFailed`; the connection is closed then."""
     transport = paramiko.Transport(connection)
     try:
-        _choose_algorithms(transport, config)
+        _choose_algorithms(transport, algorithms)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = limit
         with cancellation.on_cancel(transport.close):
             transport.start_client(timeout=limit)
@@ -195,8 +245,15 @@ def log_in(transport: paramiko.Transport, credentials: Credentials, cancellation
 def abandon(transport: paramiko.Transport) -> None:
     """Close a transport, also one whose handshake has not ended."""
     _disarm(transport)
-    transport.close()
-    transport.sock.close()
+    hang_up(transport)
+    with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+        transport.sock.close()
+
+
+def hang_up(transport: paramiko.Transport) -> None:
+    """Close a transport, also one that runs through another that has ended: a channel says so loudly."""
+    with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+        transport.close()
 
 
 def _disarm(transport: paramiko.Transport) -> None:
@@ -204,13 +261,12 @@ def _disarm(transport: paramiko.Transport) -> None:
     transport.packetizer.complete_handshake()
 
 
-def _choose_algorithms(transport: paramiko.Transport, config: SshConfig) -> None:
+def _choose_algorithms(transport: paramiko.Transport, algorithms: Algorithms) -> None:
     options = transport.get_security_options()
-    ciphers = config.ssh_ciphers or _CIPHERS
-    options.ciphers = _known("ssh_ciphers", ciphers, options.ciphers)
-    if config.ssh_key_exchange_algorithms:
-        wanted = config.ssh_key_exchange_algorithms
-        options.kex = _known("ssh_key_exchange_algorithms", wanted, options.kex)
+    options.ciphers = _known("ssh_ciphers", algorithms.ciphers or _CIPHERS, options.ciphers)
+    options.key_types = algorithms.order_host_keys(options.key_types)
+    if algorithms.key_exchanges:
+        options.kex = _known("ssh_key_exchange_algorithms", algorithms.key_exchanges, options.kex)
 
 
 def _known(option: str, wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
@@ -280,7 +336,9 @@ def _refusal(credentials: Credentials, offered: Sequence[str], tried: Sequence[s
         text = (
             f"login of `{credentials.user}` not possible: the server takes {takes}, nothing of that is given"
         )
-        hint = "set `ssh_password`, `ssh_private_key_file` or `ssh_agent_auth` to what the server takes"
+        ways = ("password`", "private_key_file`", "agent_auth`")
+        first, *others = (f"`{credentials.options}{way}" for way in ways)
+        hint = f"set {first}, {' or '.join(others)} to what the server takes"
         if credentials.use_agent:
             hint = "load a key into your agent with `ssh-add`"
     return Sighting(Requirement.LOGIN, text, hint)
@@ -292,8 +350,10 @@ def _refusal_hint(credentials: Credentials) -> str:
             "put `{{ .SSHPublicKey }}` into the user's `authorized_keys` during the installation, or set "
             "`ssh_password`"
         )
-    if credentials.user == "root" and credentials.key is None:
+    if credentials.user == "root" and credentials.key is None and credentials.ask is None:
         return "check the password; many SSH servers let root in with a key only (`PermitRootLogin`)"
+    if credentials.options != "ssh_":
+        return f"check `{credentials.options}username` and what goes with it"
     if credentials.key is None:
         return "check `ssh_username` and `ssh_password` against the answer file: does it create this user?"
     return "check `ssh_username` and the guest's `authorized_keys` (and its owner and mode)"

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from vmforge.communicators.readiness import Deadline, Readiness, Requirement, Sighting
+from vmforge.communicators.ssh.login import TryFailed
+from vmforge.communicators.ssh.routes import Opening, Route
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import Cancellation, Endpoint
 
@@ -33,6 +35,9 @@ _GROWTH = 1.5
 # that hang, the oldest stay: one of them may be in the hands of a slow guest.
 _MOST_PENDING, _KEPT_PENDING = 8, 4
 _LONGEST_LIFE = 60.0
+
+# Connections by way of others are opened by threads, a second one beside the first when that takes long.
+_MOST_OPENINGS, _OPENING_PATIENCE = 2, 5.0
 
 # How long a connection is given before its silence is worth a word.
 _SILENCE = 1.0
@@ -85,15 +90,22 @@ class _Connection:
 
 
 class BannerRace:
-    """Waits for an SSH banner from wherever `endpoint` says that the guest is.
+    """Waits for an SSH banner from wherever `endpoint` says that the guest is, by way of `route` if there
+    is one.
 
     As a context manager: leaving it closes every connection but the one that was handed out.
     """
 
     def __init__(
-        self, endpoint: Callable[[], Endpoint], readiness: Readiness, cancellation: Cancellation
+        self,
+        endpoint: Callable[[], Endpoint],
+        readiness: Readiness,
+        cancellation: Cancellation,
+        route: Route | None = None,
     ) -> None:
         self._endpoint, self._readiness, self._cancellation = endpoint, readiness, cancellation
+        self._route = route
+        self._openings: list[Opening] = []
         self._where: Endpoint | None = None
         self._addresses: list[_Address] = []
         self._pending: list[_Connection] = []
@@ -117,8 +129,8 @@ class BannerRace:
     def run(self, deadline: Deadline) -> socket.socket:
         """A connection on which a banner waits to be read.
 
-        Raises `CommunicatorError` at the deadline, `Interrupted`, and what `endpoint` raises when there is
-        no guest any more.
+        Raises `CommunicatorError` at the deadline and when the route leads nowhere, `Interrupted`, and what
+        `endpoint` raises when there is no guest any more.
         """
         with self._cancellation.on_cancel(self._wake):
             while not deadline.passed:
@@ -144,6 +156,8 @@ class BannerRace:
             self._drop_all()
             self._where, self._addresses = where, []
             self._look_often()
+        if self._route is not None:
+            return self._begin_opening(self._route, where)
         self._readiness.trying(where)
         self._retire()
         if not self._addresses:
@@ -163,6 +177,32 @@ class BannerRace:
         self._selector.register(connection.socket, selectors.EVENT_WRITE, connection)
         return True
 
+    def _begin_opening(self, route: Route, where: Endpoint) -> bool:
+        patient = any(opening.age < _OPENING_PATIENCE for opening in self._openings)
+        if patient or len(self._openings) >= _MOST_OPENINGS:
+            return True
+        self._readiness.trying(where)
+        self._retire()
+        self._openings.append(Opening(route, where, self._wake))
+        return True
+
+    def _collect(self) -> bool:
+        """Take what the threads have opened; returns whether one of them failed."""
+        self._wake_in.recv(64)
+        failed = False
+        for opening in [o for o in self._openings if o.over]:
+            self._openings.remove(opening)
+            try:
+                connection = _Connection(opening.result(), connected=True)
+            except TryFailed as failure:
+                self._saw(failure.sighting)
+                failed = True
+            else:
+                connection.socket.setblocking(False)
+                self._pending.append(connection)
+                self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+        return failed
+
     def _resolve(self, where: Endpoint, deadline: Deadline) -> None:
         try:
             self._addresses = resolve(where, deadline, self._cancellation)
@@ -179,6 +219,8 @@ class BannerRace:
             for key, _ in self._selector.select(deadline.cap(start_next - time.monotonic())):
                 if key.data is None:
                     self._cancellation.check()
+                    if self._collect():
+                        start_next = min(start_next, time.monotonic() + self._pause)
                 elif self._advance(key.data):
                     return self._hand_out(key.data)
                 elif key.data not in self._pending:
@@ -241,10 +283,14 @@ class BannerRace:
     def _hand_out(self, connection: _Connection) -> socket.socket:
         self._forget(connection)
         self._drop_all()
-        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.socket.family != socket.AF_UNIX:  # a joint to a bastion's channel
+            connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection.socket
 
     def _drop_all(self) -> None:
+        for opening in self._openings:
+            opening.abandon()
+        self._openings.clear()
         for connection in list(self._pending):
             self._drop(connection)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import paramiko
 
+from vmforge.communicators.readiness import Deadline
 from vmforge.errors import CommunicatorError, HostError
 from vmforge.sdk import Cancellation
 
@@ -15,14 +16,22 @@ from vmforge.sdk import Cancellation
 _NOTICE = 0.3
 
 
+# How long to try for a channel that the server refuses, in seconds.
+_CROWDED = 2.0
+
+
 class Session:
-    """One authenticated connection. `keep_alive` is in seconds; 0 or less turns it off."""
+    """One authenticated connection. `keep_alive` is in seconds; 0 or less turns it off. `make_room` closes
+    channels that are kept for later."""
 
     def __init__(
         self, transport: paramiko.Transport, user: str, cancellation: Cancellation, *, keep_alive: float
     ) -> None:
         self.transport, self.user, self.cancellation = transport, user, cancellation
         self._closing = threading.Event()
+        self._opening = threading.Lock()
+        self._at_close = ExitStack()
+        self.make_room: Callable[[], None] = _nothing_to_close
         if keep_alive > 0:
             threading.Thread(
                 target=self._keep_alive, args=(keep_alive,), daemon=True, name="vmforge-ssh-keep-alive"
@@ -40,7 +49,25 @@ class Session:
 
     def open_channel(self) -> paramiko.Channel:
         """A new channel for a command or a subsystem; only within `guard`."""
-        return self.transport.open_session()
+        deadline = Deadline(_CROWDED)
+        while True:
+            try:
+                # one at a time: paramiko gives the server's refusal to whichever thread asks first
+                with self._opening:
+                    return self.transport.open_session()
+            except paramiko.ChannelException as error:
+                if deadline.passed:
+                    raise CommunicatorError(
+                        f"the guest's SSH server opens no more sessions on this connection: {error.text}",
+                        hint="run less at once, or raise `MaxSessions` in the guest's `sshd_config`",
+                    ) from error
+            self.make_room()
+            # the server counts a channel until its process has ended, and does not say when that is
+            self.cancellation.wait(_CROWDED / 20)
+
+    def keep(self, release: Callable[[], None]) -> None:
+        """Call `release` when the session is closed; it must be harmless to call twice."""
+        self._at_close.callback(release)
 
     @contextmanager
     def guard(self, doing: str) -> Iterator[None]:
@@ -76,6 +103,7 @@ class Session:
 
     def close(self) -> None:
         self._closing.set()
+        self._at_close.close()
         self.transport.close()
 
     def _keep_alive(self, interval: float) -> None:
@@ -88,6 +116,10 @@ class Session:
                 return
 
 
+def _nothing_to_close() -> None:
+    """Where no channels are kept for later, none can make room for another."""
+
+
 def _local_trouble(error: OSError, doing: str) -> HostError:
     where = f" `{error.filename}`" if error.filename else ""
     return HostError(f"trouble with the local file{where} while {doing}: {error.strerror}")
@@ -98,5 +130,6 @@ def lost(doing: str, error: Exception | None = None) -> CommunicatorError:
     reason = f": {error}" if error is not None and str(error) else ""
     return CommunicatorError(
         f"the connection to the guest broke while {doing}{reason}",
-        hint="did the guest restart? then say `expect_disconnect = true`; else look at its console",
+        hint="did the guest restart? then say `expect_disconnect = true`; else look at its console: what was "
+        "under way may still go on there",
     )

@@ -51,10 +51,14 @@ class Sftp:
             channel.close()
             raise NoSubsystem from error
 
-    def upload(self, source: BinaryIO, destination: str, mode: int | None, advance: Advance) -> None:
-        with self._statuses("write", destination), self._client.open(destination, "w") as remote:
+    def upload(
+        self, source: BinaryIO, destination: str, mode: int | None, advance: Advance, offset: int = 0
+    ) -> None:
+        how = "r+" if offset else "w"
+        with self._statuses("write", destination), self._client.open(destination, how) as remote:
             if mode is not None:
                 remote.chmod(mode)
+            remote.seek(offset)
             remote.set_pipelined(True)
             chunk = source.read(_CHUNK)
             while following := source.read(_CHUNK):
@@ -101,6 +105,9 @@ class Sftp:
     def chmod(self, path: str, mode: int) -> None:
         with self._statuses("write", path):
             self._client.chmod(path, mode)
+
+    def close(self) -> None:
+        self._client.close()
 
     def link(self, target: str, path: str) -> None:
         """Make a symbolic link, in the place of an old one."""

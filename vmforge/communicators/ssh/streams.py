@@ -72,11 +72,18 @@ class Cat:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def upload(self, source: BinaryIO, destination: str, mode: int | None, advance: Advance) -> None:
+    def upload(
+        self, source: BinaryIO, destination: str, mode: int | None, advance: Advance, offset: int = 0
+    ) -> None:
         path = _quoted(destination)
         # made empty and restricted before anything is in it
         restrict = "" if mode is None else f": > {path} && chmod {mode:o} {path} && "
-        with Pipe(self._session, f"{restrict}cat > {path}") as pipe:
+        command = f"{restrict}cat > {path}"
+        if offset:
+            # at a place of its own, not at the end: a `cat` of the broken connection may still be writing
+            blocks = f"ibs={transfer.BLOCK} obs={transfer.BLOCK} seek={offset // transfer.BLOCK}"
+            command = f"dd of={path} {blocks} conv=notrunc"
+        with Pipe(self._session, command) as pipe:
             try:
                 while data := source.read(_CHUNK):
                     pipe.write(data)
@@ -107,6 +114,9 @@ class Cat:
         with Pipe(self._session, f"chmod {mode:o} {_quoted(path)}") as pipe:
             self._check(pipe, "write", path)
 
+    def close(self) -> None:
+        return None  # each command has a channel of its own
+
     def _check(self, pipe: Pipe, what: str, path: str, also: int = 0) -> int:
         status = pipe.finish()
         if status in (0, also):
@@ -118,6 +128,19 @@ def has_tar(session: Session) -> bool:
     """Whether folders can travel as one stream."""
     with Pipe(session, "command -v tar") as pipe:
         return pipe.finish() == 0
+
+
+def size_and_digest(session: Session, path: str) -> tuple[int, str] | None:
+    """A regular file's size and SHA-256; None where the guest cannot tell."""
+    quoted = _quoted(path)
+    with Pipe(session, f"[ -f {quoted} ] && wc -c < {quoted} && sha256sum < {quoted}") as pipe:
+        answer = b""
+        while data := pipe.read():
+            answer += data
+        words = answer.decode("ascii", "replace").split()
+        if pipe.finish() != 0 or len(words) < 2 or not words[0].isdigit():
+            return None
+    return int(words[0]), words[1]
 
 
 def open_unpacker(session: Session, destination: str) -> Pipe:

@@ -10,6 +10,9 @@ from typing import BinaryIO, Protocol
 
 from vmforge.errors import CommunicatorError
 
+# Uploads are resumed at a multiple of so many bytes.
+BLOCK = 64 * 1024
+
 # Called with the number of bytes that have just been moved.
 Advance = Callable[[int], None]
 
@@ -17,8 +20,11 @@ Advance = Callable[[int], None]
 class Transfer(Protocol):
     """A way to move single files. Its methods raise `CommunicatorError` and run within a session's guard."""
 
-    def upload(self, source: BinaryIO, destination: str, mode: int | None, advance: Advance) -> None:
-        """Write everything that `source` gives into the guest's file `destination`."""
+    def upload(
+        self, source: BinaryIO, destination: str, mode: int | None, advance: Advance, offset: int = 0
+    ) -> None:
+        """Write everything that `source` gives into the guest's file `destination`: in its place, or, with
+        an `offset` (whole blocks of `BLOCK`), from there on."""
 
     def size(self, source: str) -> int | None:
         """The size of a file in the guest, if that can be told."""
@@ -28,6 +34,9 @@ class Transfer(Protocol):
 
     def chmod(self, path: str, mode: int) -> None:
         """Set the permission bits of a file or folder in the guest."""
+
+    def close(self) -> None:
+        """No more files will be moved this way."""
 
 
 def refused(what: str, path: str, user: str) -> CommunicatorError:

@@ -12,6 +12,7 @@ from vmforge.provisioners.generalize.operations import Operation, script
 from vmforge.provisioners.generalize.report import Report
 from vmforge.provisioners.guest_files import GuestFiles
 from vmforge.sdk import BuildContext, Config, Duration, Machine, Problem, Provisioner, option
+from vmforge.sdk.communicator import PinningCommunicator
 from vmforge.sdk.late import check_late
 
 _EXECUTE = "sh {{.Path}}"
@@ -82,6 +83,8 @@ class GeneralizeProvisioner(Provisioner[GeneralizeConfig]):
         with GuestFiles(communicator, context, patience=_PATIENCE, keep=False) as files:
             files.put(content.encode(), path, mode=0o700)
             status = communicator.run(command, show)
+        if Operation.SSH_HOST_KEYS in self.config.chosen and isinstance(communicator, PinningCommunicator):
+            communicator.forget_host_key()
         _check(report, status)
         _tell(report, context)
 

@@ -175,6 +175,7 @@ def test_a_build_that_is_told_to_stop_was_not_the_machines_failure() -> None:
     [
         ({"User": "forge"}, "the guest, reachable with `ssh -p 2222 forge@127.0.0.1`"),
         ({}, "the guest, reachable with `ssh -p 2222 127.0.0.1`"),
+        ({"ConnType": "winrm", "User": "forge"}, "the guest, reachable by `winrm` at `127.0.0.1:2222`"),
     ],
 )
 def test_a_connection_that_is_kept(data: dict[str, str], line: str, tmp_path: Path) -> None:

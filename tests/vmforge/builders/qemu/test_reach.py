@@ -13,6 +13,7 @@ from vmforge.builders.qemu.arguments import with_qemuargs
 from vmforge.builders.qemu.config import DiskFormat, QemuConfig
 from vmforge.builders.qemu.hardware import Media, domain_spec
 from vmforge.builders.qemu.reach import Reach, own_forward
+from vmforge.communicators.agent import AgentConfig, AgentConnector
 from vmforge.communicators.none import NoneConfig, NoneConnector
 from vmforge.errors import CommunicatorError, MachineError
 from vmforge.hypervisor.domain import DomainSpec
@@ -159,6 +160,16 @@ def test_a_guest_that_nobody_talks_to_needs_no_port(network: Callable[..., Netwo
     guest = network(connector=NoneConnector(NoneConfig()))
     guest.reach.prepare()
     assert guest.machine.forwarded == []
+
+
+def test_a_guest_that_is_reached_by_its_agent_needs_no_port(network: Callable[..., Network]) -> None:
+    guest = network(connector=AgentConnector(AgentConfig()))
+    guest.reach.prepare()
+    assert guest.machine.forwarded == []
+    assert guest.reach.endpoint() == Endpoint("", 0)
+    guest.machine.failure = MachineError("it died")
+    with pytest.raises(MachineError, match="it died"):
+        guest.reach.endpoint()
 
 
 def test_a_dead_machine(network: Callable[..., Network]) -> None:

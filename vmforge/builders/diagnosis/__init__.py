@@ -1,0 +1,9 @@
+"""Tells from what a machine shows what is wrong with it, by a table of signs, which is data."""
+
+from __future__ import annotations
+
+from vmforge.builders.diagnosis.evidence import Evidence, Place
+from vmforge.builders.diagnosis.findings import Finding, diagnose
+from vmforge.builders.diagnosis.table import Sign, read_signs
+
+__all__ = ["Evidence", "Finding", "Place", "Sign", "diagnose", "read_signs"]

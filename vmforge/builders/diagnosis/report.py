@@ -1,0 +1,93 @@
+"""The evidence as a failure shows it: the diagnosis, the screen, the serial log, the answer files, SSH."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vmforge.builders.diagnosis.evidence import Evidence
+from vmforge.builders.diagnosis.findings import Finding
+
+_LINES: Final = 15
+_MOST_FINDINGS: Final = 3
+# Signs below this rank are mere consequences where there is a better one.
+_WORTH_TELLING: Final = 50
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where the evidence can be looked at later; None for what there is none of."""
+
+    picture: Path | None = None
+    serial_log: Path | None = None
+
+
+@dataclass(frozen=True)
+class Served:
+    """The answer files: those that were fetched, those that were asked for in vain (as `Evidence.http`
+    tells of them), and those that nobody asked for."""
+
+    fetched: Sequence[str] = ()
+    missing: Sequence[str] = ()
+    untouched: Sequence[str] = ()
+
+
+def render(
+    evidence: Evidence, findings: Sequence[Finding], served: Served, kept: Kept, message: str = ""
+) -> str:
+    """The report as plain text, an empty line between its parts, without what `message` says already."""
+    parts = (
+        _diagnosis(findings, message),
+        _tail("the screen", evidence.screen, kept.picture),
+        _serial_log(evidence, kept.serial_log),
+        _answer_files(served),
+        f"SSH's last answer: {evidence.ssh}" if evidence.ssh and evidence.ssh not in message else "",
+        _tail("QEMU's log", evidence.qemu.splitlines(), None) if evidence.qemu else "",
+    )
+    return "\n\n".join(filter(None, parts))
+
+
+def _diagnosis(findings: Sequence[Finding], message: str) -> str:
+    if not findings:
+        return ""
+    best, *others = findings[:_MOST_FINDINGS]
+    lines = [] if best.title in message else [f"diagnosis: {best.title}"]
+    for other in others:
+        if other.sign.rank < _WORTH_TELLING or other.title in message:
+            continue
+        lines += [f"or else: {other.title}", f"  ({other.next_step})"]
+    return "\n".join(lines)
+
+
+def _serial_log(evidence: Evidence, where: Path | None) -> str:
+    """Nothing where the screen says the same."""
+    if set(map(str.strip, evidence.serial[-_LINES:])) <= set(map(str.strip, evidence.screen)):
+        return ""
+    return _tail("the serial log", evidence.serial, where)
+
+
+def _tail(what: str, lines: Sequence[str], where: Path | None) -> str:
+    shown = [line.rstrip() for line in lines if line.strip()]
+    place = f" (`{where}`)" if where is not None else ""
+    if not shown:
+        return f"{what}{place} has no text that can be read" if where is not None else ""
+    cut = f"the last {_LINES} lines of {what}" if len(shown) > _LINES else what
+    return "\n".join([f"{cut}{place}:", *(f"  | {line}" for line in shown[-_LINES:])])
+
+
+def _answer_files(served: Served) -> str:
+    rows = (
+        ("fetched", served.fetched),
+        ("asked for in vain", served.missing),
+        ("never asked for", served.untouched),
+    )
+    lines = [f"  {name}: {', '.join(_few(paths))}" for name, paths in rows if paths]
+    return "\n".join(["answer files:", *lines]) if lines else ""
+
+
+def _few(paths: Sequence[str]) -> list[str]:
+    """Each once, in order, and not too many of them."""
+    once = list(dict.fromkeys(f"`{path}`" for path in paths))
+    return once if len(once) <= 8 else [*once[:8], f"and {len(once) - 8} more"]

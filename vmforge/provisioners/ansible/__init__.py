@@ -1,0 +1,1 @@
+"""The provisioners `ansible`, which runs on this machine, and `ansible-local`, which runs in the guest."""

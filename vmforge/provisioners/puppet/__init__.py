@@ -1,0 +1,1 @@
+"""The provisioners that run Puppet in the guest: `puppet-masterless` and `puppet-server`."""
