@@ -30,7 +30,8 @@ def shown(vmforge: Vmforge, ended: Finished) -> str:
     text = re.sub(r"vmforge-[0-9a-f]{12}", "vmforge-NAME", text)
     text = re.sub(r"\d+(\.\d+)? s\b|\d+m\d+s", "N s", text)
     text = re.sub(r"software emulation \([^:]*\):", "software emulation (REASON):", text)
-    text = re.sub(r"(?m)^  \S.*  +N s\n", "", text)
+    # the table of steps, which a quick failure lacks
+    text = re.sub(r"(?m)^\nqemu\.tiny:\n(  \S.*  +N s\n)+", "", text)
     # what the guest showed meanwhile is test_diagnosis.py's
     return re.sub(r"(?ms)^(error: build [^\n]*\n)\n(?!hint:).*?(?=^hint: )", r"\1\n", text)
 
