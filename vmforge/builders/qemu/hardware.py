@@ -49,7 +49,6 @@ class Media:
 def domain_spec(config: QemuConfig, media: Media, accelerator: str) -> DomainSpec:
     """The machine that the template describes, before its `qemuargs`."""
     return DomainSpec(
-        # names of one length: a restored layer is renamed in place (docs/DESIGN.md, section 4)
         name=f"vmforge-{secrets.token_hex(6)}",
         uuid=str(uuid.uuid4()),
         memory=Size(config.memory_mebibytes * 1024**2),
