@@ -13,5 +13,5 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy
-check pytest "$@"
+check pytest -n auto "$@"
 exit $status

@@ -124,25 +124,8 @@ class _Recipe:
         spec = self._describe_machine(disks, medium.path, speed)
         if self.config.boots_kernel and frozen is None:
             spec = replace(spec, kernel=self._read_kernel(medium.path, spec.arch))
-        spec, saved = going_on(spec, frozen, self.context.scratch.absolute())
-        for lock in address_locks(spec, self.context) if disks.layered else ():
-            self.steps.enter("Waiting for the guest's address", lock, quiet=True)
-        guest = Guest(hypervisor, spec, saved)
-        machine = self.steps.enter(f"{'Restoring' if frozen else 'Starting'} the machine", guest)
-        watch = Watch(machine, self.context.cancellation)
-        cancellation = self.steps.enter("Watching the machine", watch, quiet=True)
-        agent = machine.agent() if spec.agent is not None else None
-        self.context = replace(self.context, cancellation=cancellation, agent=agent)
-        self.lookout = self.steps.enter(
-            "Looking at the screen", self._lookout(machine, watch, speed.time_scale), quiet=True
-        )
-        try:
-            self._use(_Running(machine, disks, speed, frozen), minimising)
-        except VmforgeError as error:
-            reason = self.lookout.explain(error)
-            if reason is error:
-                raise
-            raise reason from error
+        running = self._start(hypervisor, spec, disks, speed, frozen)
+        self._use_explained(running, minimising)
         minimising.on_host()
         self.steps.run("Flattening the disk" if disks.are_copied else "Checking the disk", disks.finish)
         return self._artifact(output.commit(), disks, speed)
@@ -276,6 +259,38 @@ class _Recipe:
         return {"Name": self.name, "SSHPublicKey": self.context.data.get("SSHPublicKey", "")}
 
     # -- while the machine runs ---------------------------------------------------------------
+
+    def _start(
+        self,
+        hypervisor: Hypervisor,
+        spec: DomainSpec,
+        disks: Disks,
+        speed: Speed,
+        frozen: FrozenMachine | None,
+    ) -> _Running:
+        """Start the machine, or let it go on from a layer, and have it watched."""
+        spec, saved = going_on(spec, frozen, self.context.scratch.absolute())
+        for lock in address_locks(spec, self.context) if disks.layered else ():
+            self.steps.enter("Waiting for the guest's address", lock, quiet=True)
+        title = f"{'Restoring' if frozen else 'Starting'} the machine"
+        machine = self.steps.enter(title, Guest(hypervisor, spec, saved))
+        watch = Watch(machine, self.context.cancellation)
+        cancellation = self.steps.enter("Watching the machine", watch, quiet=True)
+        agent = machine.agent() if spec.agent is not None else None
+        self.context = replace(self.context, cancellation=cancellation, agent=agent)
+        lookout = self._lookout(machine, watch, speed.time_scale)
+        self.lookout = self.steps.enter("Looking at the screen", lookout, quiet=True)
+        return _Running(machine, disks, speed, frozen)
+
+    def _use_explained(self, running: _Running, minimising: Minimising) -> None:
+        """Use the machine; a failure is told with what was seen of the guest."""
+        try:
+            self._use(running, minimising)
+        except VmforgeError as error:
+            reason = self.lookout.explain(error)
+            if reason is error:
+                raise
+            raise reason from error
 
     def _use(self, running: _Running, minimising: Minimising) -> None:
         """All that happens while the guest runs."""
