@@ -13,5 +13,5 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy
-check pytest -n auto "$@"
+check pytest -n auto --dist worksteal "$@"
 exit $status

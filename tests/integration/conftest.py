@@ -50,6 +50,8 @@ class Vmforge:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # a shell in the background starts its programs with Ctrl-C ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         return Running(process)
 

@@ -82,6 +82,7 @@ def _key(output: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_zeros(tiny: Vmforge) -> None:
     script = "dd if=/dev/urandom of=large bs=1M count=64 2>/dev/null; sync; rm large"
     for layers, said in (

@@ -58,11 +58,13 @@ def test_missing_answer_file(tiny: Vmforge, traces: Traces, golden: Golden) -> N
     assert traces.left() == []
 
 
+@pytest.mark.slow
 def test_typo_in_the_url(tiny: Vmforge, golden: Golden) -> None:
     ended = staged(tiny, typed("install ks=http://{{ .HTTPIP }}:{{ .HTTPPort }}/tinny.cfg"))
     check(golden, "typo_in_url", tiny, ended, "not among the answer files; `/tiny.cfg` is")
 
 
+@pytest.mark.slow
 def test_wrong_disk_name(tiny: Vmforge, golden: Golden) -> None:
     ended = staged(tiny, answers=_ANSWERS + "disk=/dev/sda\n")
     check(golden, "wrong_disk_name", tiny, ended, "the guest has no disk `/dev/sda`")
@@ -73,6 +75,7 @@ def test_wrong_password(tiny: Vmforge, golden: Golden) -> None:
     check(golden, "wrong_password", tiny, ended, "does not let the user in: login of `forge` refused")
 
 
+@pytest.mark.slow
 def test_no_ssh_server(tiny: Vmforge, golden: Golden) -> None:
     ended = staged(tiny, "ssh_timeout=12s", answers=_ANSWERS + "ssh=no\n")
     check(golden, "no_ssh_server", tiny, ended, "shows its login prompt, but no SSH server answers")
@@ -86,17 +89,20 @@ def test_kernel_panic(tiny: Vmforge, golden: Golden) -> None:
     check(golden, "kernel_panic", tiny, ended, "the kernel found no root file system")
 
 
+@pytest.mark.slow
 def test_full_disk(tiny: Vmforge, golden: Golden) -> None:
     ended = staged(tiny, "disk_size=24M")
     check(golden, "full_disk", tiny, ended, "the guest's disk is full")
 
 
+@pytest.mark.slow
 def test_no_dhcp(tiny: Vmforge, golden: Golden) -> None:
     network = 'qemuargs=[["-netdev", "user,id=user.0,ipv4=off"]]'
     ended = staged(tiny, network)
     check(golden, "no_dhcp", tiny, ended, "the guest got no address by DHCP")
 
 
+@pytest.mark.slow
 def test_wrong_iso(tiny: Vmforge, golden: Golden) -> None:
     iso = tiny.folder / "not-bootable.iso"
     iso.write_bytes(bytes(1024 * 1024))
@@ -114,6 +120,7 @@ screen = '^(?P<question>Which [^:]+): *\\Z'
 """
 
 
+@pytest.mark.slow
 def test_installer_that_asks(tiny: Vmforge, golden: Golden) -> None:
     """A sign of the user's own ends the wait."""
     (tiny.folder / "tiny.toml").write_text(_QUESTION)
