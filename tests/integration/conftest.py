@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+# a shell starts programs in its background with Ctrl-C ignored, and what is ignored they hand on
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = Path(__file__).parent / "tiny.pkr.hcl"
 
@@ -50,8 +53,6 @@ class Vmforge:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # a shell in the background starts its programs with Ctrl-C ignored
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         return Running(process)
 
