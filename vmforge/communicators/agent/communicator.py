@@ -5,22 +5,19 @@ from __future__ import annotations
 import shlex
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from vmforge.communicators.agent import tarfiles
+import vmforge.communicators.agent.tarfiles as tarfiles
 from vmforge.communicators.agent.dialer import Dialer
 from vmforge.communicators.agent.execution import Execution
-from vmforge.communicators.agent.guest import Advance, Guest
-from vmforge.communicators.ssh.transfer import arriving
+from vmforge.communicators.agent.guest import Guest
+from vmforge.communicators.local_files import arriving, opened, shown, size_left
 from vmforge.communicators.winrm import archives, scripts
 from vmforge.errors import CommunicatorError, HostError
 from vmforge.sdk import BuildContext, Output
 
-_WORTH_SHOWING = 1024 * 1024
 # How long a guest that is about to restart may take until its agent ends; it answers until then.
 _LAST_OF_OLD = 30.0
 
@@ -41,7 +38,7 @@ class AgentCommunicator:
 
     def upload(self, source: Path | BinaryIO, destination: str, *, mode: int | None = None) -> None:
         """Without `mode`, a local file's permissions go with it."""
-        with _opened(source) as file, self._progress(f"Uploading {destination}", _size(source)) as advance:
+        with opened(source) as file, shown(self._ui, f"Uploading {destination}", size_left(file)) as advance:
             self._guest.send(file, destination, advance)
         if mode is None and isinstance(source, Path):
             mode = stat.S_IMODE(source.stat().st_mode) & 0o777
@@ -49,7 +46,7 @@ class AgentCommunicator:
             self._must(f"chmod {mode:o} {shlex.quote(destination)}", f"set the mode of `{destination}`")
 
     def download(self, source: str, destination: Path) -> None:
-        with self._progress(f"Downloading {source}", None) as advance, arriving(destination) as file:
+        with shown(self._ui, f"Downloading {source}", None) as advance, arriving(destination) as file:
             self._guest.fetch(source, file, advance)
 
     def upload_directory(self, source: Path, destination: str) -> None:
@@ -107,35 +104,6 @@ class AgentCommunicator:
             reason = said[-1].strip() if said else f"status {status}"
             raise CommunicatorError(f"the guest could not {doing}: {reason}")
 
-    @contextmanager
-    def _progress(self, title: str, total: int | None) -> Iterator[Advance]:
-        if total is not None and total <= _WORTH_SHOWING:
-            yield _unseen
-            return
-        with self._ui.progress(title, total) as progress:
-            yield progress.advance
-
-
-@contextmanager
-def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
-    if not isinstance(source, Path):
-        yield source
-        return
-    try:
-        file = source.open("rb")
-    except OSError as error:
-        raise HostError(f"cannot read `{source}`: {error.strerror}") from error
-    with file:
-        yield file
-
-
-def _size(source: Path | BinaryIO) -> int | None:
-    return source.stat().st_size if isinstance(source, Path) and source.exists() else None
-
 
 def _ignore(line: str, error: bool) -> None:
-    return None
-
-
-def _unseen(amount: int) -> None:
     return None

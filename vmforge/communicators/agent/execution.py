@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from vmforge.communicators.agent.guest import Guest, Progress
+from vmforge.communicators.lines import LineSplitter
 from vmforge.communicators.readiness import Deadline
-from vmforge.communicators.ssh.output import LineSplitter
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import Cancellation, Output
 from vmforge.sdk.values import format_seconds

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from shutil import copyfileobj
 from typing import BinaryIO, cast
 
-from vmforge.communicators.ssh.transfer import arriving
+from vmforge.communicators.local_files import arriving
 from vmforge.errors import CommunicatorError
 
 

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 import paramiko
 from paramiko.agent import AgentRequestHandler
 
+from vmforge.communicators.lines import LineSplitter
 from vmforge.communicators.readiness import Deadline
-from vmforge.communicators.ssh.output import LineSplitter
 from vmforge.communicators.ssh.session import Session, lost
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import Output

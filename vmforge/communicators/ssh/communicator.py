@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from vmforge.communicators.local_files import arriving, opened, shown, size_left
 from vmforge.communicators.ssh import folders, streams, terminal
 from vmforge.communicators.ssh.commands import run_command
 from vmforge.communicators.ssh.config import SshConfig
@@ -18,13 +17,10 @@ from vmforge.communicators.ssh.file_channels import FileChannels
 from vmforge.communicators.ssh.resuming import Upload
 from vmforge.communicators.ssh.session import Session
 from vmforge.communicators.ssh.sftp import Sftp
-from vmforge.communicators.ssh.transfer import Advance, Transfer, arriving
+from vmforge.communicators.ssh.transfer import Transfer
 from vmforge.errors import CommunicatorError, HostError, Interrupted
 from vmforge.sdk import BuildContext, Cancellation, Output
 from vmforge.sdk.values import format_bytes
-
-# Transfers larger than this show their progress.
-_WORTH_SHOWING = 1024 * 1024
 
 # How long a guest that is about to restart may take to end the old connection. Until it does, the old
 # server may still let us in.
@@ -69,7 +65,7 @@ class SshCommunicator:
     def upload(self, source: Path | BinaryIO, destination: str, *, mode: int | None = None) -> None:
         """Without `mode`, a local file's permissions go with it, as far as the guest allows that."""
         if isinstance(source, Path):
-            with _opened(source) as file:
+            with opened(source) as file:
                 self._upload(file, destination, mode)
                 if mode is None:
                     self._adopt_mode(destination, os.fstat(file.fileno()).st_mode)
@@ -77,7 +73,7 @@ class SshCommunicator:
             self._upload(source, destination, mode)
 
     def _upload(self, file: BinaryIO, destination: str, mode: int | None) -> None:
-        with self._progress(f"Uploading {destination}", _size_left(file)) as advance:
+        with shown(self._ui, f"Uploading {destination}", size_left(file)) as advance:
             upload = Upload(file, destination, mode, advance)
             again = False
             while True:
@@ -140,7 +136,7 @@ class SshCommunicator:
         with (
             session.guard(f"downloading `{source}`"),
             self._channels.borrow(session) as files,
-            self._progress(f"Downloading {source}", files.size(source)) as advance,
+            shown(self._ui, f"Downloading {source}", files.size(source)) as advance,
             arriving(destination) as file,
         ):
             files.download(source, file, advance)
@@ -153,7 +149,7 @@ class SshCommunicator:
         with session.guard(f"uploading `{destination}`"):
             entries = list(folders.walk(source))
             total = sum(e.status.st_size for e in entries if not e.link and not e.is_folder)
-            with self._progress(f"Uploading {destination}", total) as advance:
+            with shown(self._ui, f"Uploading {destination}", total) as advance:
                 if self._has_tar(session):
                     folders.send_as_tar(session, entries, destination, advance)
                 else:
@@ -164,7 +160,7 @@ class SshCommunicator:
         session = self._session
         with session.guard(f"downloading `{source}`"):
             destination.mkdir(parents=True, exist_ok=True)
-            with self._progress(f"Downloading {source}", None) as advance:
+            with shown(self._ui, f"Downloading {source}", None) as advance:
                 if self._has_tar(session):
                     folders.fetch_as_tar(session, source, destination, advance)
                 else:
@@ -199,14 +195,6 @@ class SshCommunicator:
             self._tar = streams.has_tar(session)
         return self._tar
 
-    @contextmanager
-    def _progress(self, title: str, total: int | None) -> Iterator[Advance]:
-        if total is not None and total <= _WORTH_SHOWING:
-            yield _unseen
-            return
-        with self._ui.progress(title, total) as progress:
-            yield progress.advance
-
 
 def _sftp(files: Transfer, what: str) -> Sftp:
     if not isinstance(files, Sftp):
@@ -215,30 +203,3 @@ def _sftp(files: Transfer, what: str) -> Sftp:
             hint="install `tar` in the guest first",
         )
     return files
-
-
-def _unseen(amount: int) -> None:
-    return None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise HostError(f"cannot read `{path}`: {error.strerror}") from error
-    with file:
-        yield file
-
-
-def _size_left(file: BinaryIO) -> int | None:
-    """How much there is to read, where that can be told without reading."""
-    try:
-        if not file.seekable():
-            return None
-        here = file.tell()
-        end = file.seek(0, os.SEEK_END)
-        file.seek(here)
-    except OSError:
-        return None
-    return end - here

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from vmforge.communicators.local_files import Advance, arriving
 from vmforge.communicators.ssh import streams, transfer
 from vmforge.communicators.ssh.session import Session
 from vmforge.communicators.ssh.sftp import Sftp
 from vmforge.communicators.ssh.streams import Pipe
-from vmforge.communicators.ssh.transfer import Advance
 from vmforge.errors import CommunicatorError
 
 _BUFFER = 256 * 1024
@@ -156,7 +156,7 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, advan
         _link(target, member.linkname)
     elif member.isfile() and (content := archive.extractfile(member)) is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with transfer.arriving(target) as file:
+        with arriving(target) as file:
             while data := content.read(_BUFFER):
                 file.write(data)
                 advance(len(data))
@@ -193,6 +193,6 @@ def fetch_by_sftp(sftp: Sftp, source: str, destination: Path, advance: Advance) 
         elif stat.S_ISDIR(mode):
             fetch_by_sftp(sftp, path, target, advance)
         elif stat.S_ISREG(mode):
-            with transfer.arriving(target) as file:
+            with arriving(target) as file:
                 sftp.download(path, file, advance)
             target.chmod(stat.S_IMODE(mode) & 0o777)

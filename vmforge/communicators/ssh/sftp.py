@@ -14,9 +14,9 @@ from typing import BinaryIO
 import paramiko
 from paramiko.sftp import SFTPError
 
+from vmforge.communicators.local_files import Advance
 from vmforge.communicators.ssh import transfer
 from vmforge.communicators.ssh.session import Session
-from vmforge.communicators.ssh.transfer import Advance
 from vmforge.errors import CommunicatorError
 
 # What every server takes in one request.

@@ -6,9 +6,9 @@ import shlex
 from types import TracebackType
 from typing import BinaryIO
 
+from vmforge.communicators.local_files import Advance
 from vmforge.communicators.ssh import transfer
 from vmforge.communicators.ssh.session import Session, lost
-from vmforge.communicators.ssh.transfer import Advance
 
 _CHUNK = 32 * 1024
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from vmforge.communicators.local_files import Advance
 from vmforge.errors import CommunicatorError
 
 # Uploads are resumed at a multiple of so many bytes.
 BLOCK = 64 * 1024
-
-# Called with the number of bytes that have just been moved.
-Advance = Callable[[int], None]
 
 
 class Transfer(Protocol):
@@ -84,19 +78,3 @@ def complained(what: str, path: str, user: str, complaint: str) -> CommunicatorE
     if "no such file" in words or "nonexistent" in words or "can't cd" in words:
         return no_folder(path) if what == "write" else no_file(path)
     return CommunicatorError(f"the guest could not {what} `{path}`: {complaint}")
-
-
-@contextmanager
-def arriving(destination: Path) -> Iterator[BinaryIO]:
-    """A local file that replaces `destination` when the block ends well, and is gone when it does not."""
-    part = destination.with_name(f".{destination.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        # "x" does not follow a link of this name, which a guest might have sent before
-        with part.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(destination)
-    finally:
-        part.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from vmforge.communicators.ssh.transfer import arriving
+from vmforge.communicators.local_files import arriving
 from vmforge.errors import CommunicatorError
 
 

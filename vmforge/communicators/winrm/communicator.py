@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from vmforge.communicators.lines import LineSplitter
+from vmforge.communicators.local_files import opened, shown, size_left
 from vmforge.communicators.readiness import Deadline
-from vmforge.communicators.ssh.output import LineSplitter
 from vmforge.communicators.winrm import archives, files
 from vmforge.communicators.winrm.dialer import Dialer
 from vmforge.communicators.winrm.session import Session
@@ -19,7 +16,6 @@ from vmforge.errors import CommunicatorError, HostError
 from vmforge.sdk import BuildContext, Output
 from vmforge.sdk.values import format_seconds
 
-_WORTH_SHOWING = 1024 * 1024
 _TITLE_LENGTH = 60
 
 
@@ -49,11 +45,11 @@ class WinRmCommunicator:
     def upload(self, source: Path | BinaryIO, destination: str, *, mode: int | None = None) -> None:
         """Write a file, making its folder if need be. `mode` means nothing to Windows. In `destination`, `~`
         and `$env:NAME` mean what they mean in PowerShell."""
-        with _opened(source) as file, self._progress(f"Uploading {destination}", _size_left(file)) as advance:
+        with opened(source) as file, shown(self._ui, f"Uploading {destination}", size_left(file)) as advance:
             files.upload(self._session, file, destination, advance)
 
     def download(self, source: str, destination: Path) -> None:
-        with self._progress(f"Downloading {source}", None) as advance:
+        with shown(self._ui, f"Downloading {source}", None) as advance:
             files.download(self._session, source, destination, advance)
 
     def upload_directory(self, source: Path, destination: str) -> None:
@@ -84,41 +80,9 @@ class WinRmCommunicator:
     def close(self) -> None:
         self._session.close()
 
-    @contextmanager
-    def _progress(self, title: str, total: int | None) -> Iterator[files.Advance]:
-        if total is not None and total <= _WORTH_SHOWING:
-            yield _unseen
-            return
-        with self._ui.progress(title, total) as progress:
-            yield progress.advance
-
 
 def _archive_name() -> str:
     return f"$env:TEMP\\vmforge-{secrets.token_hex(6)}.zip"
-
-
-@contextmanager
-def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
-    if not isinstance(source, Path):
-        yield source
-        return
-    try:
-        file = source.open("rb")
-    except OSError as error:
-        raise HostError(f"cannot read `{source}`: {error.strerror}") from error
-    with file:
-        yield file
-
-
-def _size_left(file: BinaryIO) -> int | None:
-    """How much there is to read, where that can be told without reading."""
-    try:
-        here = file.tell()
-        end = file.seek(0, os.SEEK_END)
-        file.seek(here)
-    except (OSError, io.UnsupportedOperation):
-        return None
-    return end - here
 
 
 def _title_of(command: str) -> str:
@@ -127,8 +91,4 @@ def _title_of(command: str) -> str:
 
 
 def _ignore(line: str, error: bool) -> None:
-    return None
-
-
-def _unseen(amount: int) -> None:
     return None

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import vmforge.console.screen.glyphs as glyphs
 from vmforge.console.framebuffer import BYTES_PER_PIXEL, Framebuffer
-from vmforge.console.screen import glyphs
 from vmforge.console.screen.text import UNKNOWN, Colours
 
 _WIDTH: Final = glyphs.WIDTH

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import vmforge.console.screen.glyphs as glyphs
+import vmforge.console.screen.memory as memory
+import vmforge.console.screen.ocr as ocr
 from vmforge.console.framebuffer import BYTES_PER_PIXEL, Framebuffer
-from vmforge.console.screen import glyphs, memory, ocr
 from vmforge.console.screen.cells import Cell, Grid, bands, cut, recognise
 from vmforge.console.screen.text import UNKNOWN, ScreenText
 from vmforge.errors import VmforgeError

@@ -11,6 +11,7 @@ import bz2
 import functools
 import lzma
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -146,12 +147,8 @@ def _zeros_crc(crc: int) -> int:
     return result
 
 
-class Bgzf:
-    """Gzip members of at most 64 KiB, each of which says its length, so that readers can seek."""
-
-    block_size = BLOCK_SIZE
-    _MEMBER = 0xFF00
-    _HEADER = struct.Struct("<BBBBIBBHBBHH")
+class _Concatenated(ABC):
+    """Blocks that are files of their own: nothing stands around them."""
 
     def __init__(self, level: int) -> None:
         self._level = level
@@ -161,6 +158,20 @@ class Bgzf:
 
     def observe(self, block: bytes) -> None:
         return None
+
+    @abstractmethod
+    def compress(self, block: bytes, before: bytes) -> bytes: ...
+
+    def trailer(self) -> bytes:
+        return b""
+
+
+class Bgzf(_Concatenated):
+    """Gzip members of at most 64 KiB, each of which says its length, so that readers can seek."""
+
+    block_size = BLOCK_SIZE
+    _MEMBER = 0xFF00
+    _HEADER = struct.Struct("<BBBBIBBHBBHH")
 
     def compress(self, block: bytes, before: bytes) -> bytes:
         level, starts = self._level if is_worthwhile(block) else 0, range(0, len(block), self._MEMBER)
@@ -177,87 +188,39 @@ class Bgzf:
         return header + body + struct.pack("<II", zlib.crc32(data), len(data))
 
 
-class Bzip2:
+class Bzip2(_Concatenated):
     """Concatenated bzip2 files."""
 
     block_size = 4 * BLOCK_SIZE
 
-    def __init__(self, level: int) -> None:
-        self._level = level
-
-    def header(self) -> bytes:
-        return b""
-
-    def observe(self, block: bytes) -> None:
-        return None
-
     def compress(self, block: bytes, before: bytes) -> bytes:
         return bz2.compress(block, self._level)
 
-    def trailer(self) -> bytes:
-        return b""
 
-
-class Lz4:
+class Lz4(_Concatenated):
     """Concatenated LZ4 frames. Level 1 is LZ4's fast mode, levels from 3 its high compression."""
 
     block_size = 16 * BLOCK_SIZE
-
-    def __init__(self, level: int) -> None:
-        self._level = level
-
-    def header(self) -> bytes:
-        return b""
-
-    def observe(self, block: bytes) -> None:
-        return None
 
     def compress(self, block: bytes, before: bytes) -> bytes:
         made: bytes = lz4.frame.compress(block, compression_level=self._level)
         return made
 
-    def trailer(self) -> bytes:
-        return b""
 
-
-class Zstd:
+class Zstd(_Concatenated):
     """Concatenated zstd frames, each with its content's size and sum."""
 
     block_size = 16 * BLOCK_SIZE
-
-    def __init__(self, level: int) -> None:
-        self._level = level
-
-    def header(self) -> bytes:
-        return b""
-
-    def observe(self, block: bytes) -> None:
-        return None
 
     def compress(self, block: bytes, before: bytes) -> bytes:
         # its objects must not be shared by threads
         return zstandard.ZstdCompressor(self._level, write_checksum=True).compress(block)
 
-    def trailer(self) -> bytes:
-        return b""
 
-
-class Xz:
+class Xz(_Concatenated):
     """Concatenated xz files, each large enough for the dictionary of the usual levels."""
 
     block_size = 16 * BLOCK_SIZE
 
-    def __init__(self, level: int) -> None:
-        self._level = level
-
-    def header(self) -> bytes:
-        return b""
-
-    def observe(self, block: bytes) -> None:
-        return None
-
     def compress(self, block: bytes, before: bytes) -> bytes:
         return lzma.compress(block, preset=self._level)
-
-    def trailer(self) -> bytes:
-        return b""

@@ -13,18 +13,16 @@ from urllib.parse import urlsplit
 from vmforge.errors import VmforgeError
 from vmforge.post_processors.upload.http import HttpClient
 from vmforge.post_processors.vagrant.boxes import Box
-from vmforge.post_processors.vagrant_upload.boxes import boxes_to_upload
 from vmforge.post_processors.vagrant_upload.config import (
     BoxUploadConfig,
     architecture_of,
     check_upload,
-    download_url,
 )
+from vmforge.post_processors.vagrant_upload.release import Release, upload_boxes
 from vmforge.post_processors.vagrant_upload.service import Service
 from vmforge.sdk import (
     Artifact,
     BuildContext,
-    FileArtifact,
     PostProcessor,
     Problem,
     Processed,
@@ -36,8 +34,6 @@ BUILDER_ID = "pearkes.post-processor.vagrant-cloud"
 DEFAULT_URL = "https://vagrantcloud.com/api/v2"
 _TOKEN_VARIABLES = ("VAGRANT_CLOUD_TOKEN", "ATLAS_TOKEN")
 _NAME = "Vagrant Cloud"
-# what the storage behind it takes in one piece
-_DIRECT_LIMIT = 5 * 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,28 +85,18 @@ class VagrantCloudPostProcessor(PostProcessor[VagrantCloudConfig]):
         service = Service(_NAME, config.vagrant_cloud_url, client, context.cancellation)
         service.token = token
         release = _Release(config, context, service)
-        boxes = boxes_to_upload(artifact)
-        release.prepare()
-        for box in boxes:
-            release.add(box, download_url(config, box, artifact, context))
-        release.publish()
-        named = ", ".join(f"'{box.provider}': {config.box_tag}" for box in boxes)
-        providers = ",".join(box.provider for box in boxes)
-        return Processed(FileArtifact(BUILDER_ID, providers, (), named), keep_input=True)
+        return upload_boxes(release, config, artifact, context, BUILDER_ID)
 
 
-class _Release:
+class _Release(Release):
     """One version of a box on the server."""
 
     def __init__(self, config: VagrantCloudConfig, context: BuildContext, service: Service) -> None:
-        self._config = config
-        self._context = context
-        self._service = service
         user, name = config.user_and_name
+        self._config = config
         self._box = f"/box/{user}/{name}"
-        self._version = f"{self._box}/version/{config.version}"
+        super().__init__(config, context, service, f"{self._box}/version/{config.version}")
         self._has_architectures = not config.vagrant_cloud_url.rstrip("/").endswith("/v1")
-        self._is_released = False
 
     def prepare(self) -> None:
         """Have the version there. The box itself must be, as who may see it is not ours to say."""
@@ -148,18 +134,6 @@ class _Release:
         return provider | ({"url": url} if url else {})
 
     def _upload(self, box: Box, place: str) -> None:
-        size = box.path.stat().st_size
-        direct = not self._config.no_direct_upload and size <= _DIRECT_LIMIT
-        target = self._service.get(f"{place}/upload/direct" if direct else f"{place}/upload")
-        with self._context.ui.progress(f"Uploading {box.path.name}", size) as progress:
-            self._service.upload(self._service.text(target, "upload_path"), box.path, progress.advance)
+        target, _ = self.send(box, f"{place}/upload/direct", f"{place}/upload", "upload_path")
         if target.get("callback"):
             self._service.call_back(str(target["callback"]))
-        self._context.ui.message(f"uploaded `{box.path}`")
-
-    def publish(self) -> None:
-        """Release the version, unless that is not wanted or has happened."""
-        if self._config.no_release or self._is_released:
-            return
-        self._service.put(f"{self._version}/release")
-        self._context.ui.message(f"released version {self._config.version} of `{self._config.box_tag}`")

@@ -12,18 +12,16 @@ from dataclasses import dataclass
 
 from vmforge.post_processors.upload.http import HttpClient
 from vmforge.post_processors.vagrant.boxes import Box
-from vmforge.post_processors.vagrant_upload.boxes import boxes_to_upload
 from vmforge.post_processors.vagrant_upload.config import (
     BoxUploadConfig,
     architecture_of,
     check_upload,
-    download_url,
 )
+from vmforge.post_processors.vagrant_upload.release import Release, upload_boxes
 from vmforge.post_processors.vagrant_upload.service import Service
 from vmforge.sdk import (
     Artifact,
     BuildContext,
-    FileArtifact,
     PostProcessor,
     Problem,
     Processed,
@@ -35,7 +33,6 @@ BUILDER_ID = "hashicorp.post-processor.vagrant-registry"
 _NAME = "HCP Vagrant Box Registry"
 _API = "/vagrant/2022-09-30/registry"
 _AUDIENCE = "https://api.hashicorp.cloud"
-_DIRECT_LIMIT = 5 * 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +76,8 @@ class VagrantRegistryPostProcessor(PostProcessor[VagrantRegistryConfig]):
 
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         config = self.config
-        boxes = boxes_to_upload(artifact)
-        service = _log_in(config, context)
-        release = _Release(config, context, service)
-        release.prepare()
-        for box in boxes:
-            release.add(box, download_url(config, box, artifact, context))
-        release.publish()
-        named = ", ".join(f"'{box.provider}': {config.box_tag}" for box in boxes)
-        providers = ",".join(box.provider for box in boxes)
-        return Processed(FileArtifact(BUILDER_ID, providers, (), named), keep_input=True)
+        release = _Release(config, context, _log_in(config, context))
+        return upload_boxes(release, config, artifact, context, BUILDER_ID)
 
 
 def _log_in(config: VagrantRegistryConfig, context: BuildContext) -> Service:
@@ -112,18 +101,15 @@ def _log_in(config: VagrantRegistryConfig, context: BuildContext) -> Service:
     return service
 
 
-class _Release:
+class _Release(Release):
     """One version of a box in the registry. What is not there yet is made."""
 
     def __init__(self, config: VagrantRegistryConfig, context: BuildContext, service: Service) -> None:
-        self._config = config
-        self._context = context
-        self._service = service
         user, name = config.user_and_name
+        self._config = config
         self._registry = f"/{user}"
         self._box = f"/{user}/box/{name}"
-        self._version = f"{self._box}/version/{config.version}"
-        self._is_released = False
+        super().__init__(config, context, service, f"{self._box}/version/{config.version}")
 
     def prepare(self) -> None:
         """Have the box and the version there."""
@@ -173,18 +159,6 @@ class _Release:
         return document
 
     def _upload(self, box: Box, place: str) -> None:
-        size = box.path.stat().st_size
-        direct = not self._config.no_direct_upload and size <= _DIRECT_LIMIT
-        target = self._service.get(f"{place}/direct/upload" if direct else f"{place}/upload")
-        with self._context.ui.progress(f"Uploading {box.path.name}", size) as progress:
-            self._service.upload(self._service.text(target, "url"), box.path, progress.advance)
+        target, direct = self.send(box, f"{place}/direct/upload", f"{place}/upload", "url")
         if direct:
             self._service.put(f"{place}/direct/complete/{self._service.text(target, 'object')}")
-        self._context.ui.message(f"uploaded `{box.path}`")
-
-    def publish(self) -> None:
-        """Release the version, unless that is not wanted or has happened."""
-        if self._config.no_release or self._is_released:
-            return
-        self._service.put(f"{self._version}/release")
-        self._context.ui.message(f"released version {self._config.version} of `{self._config.box_tag}`")

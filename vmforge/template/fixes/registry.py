@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from vmforge.template.fixes import after_boot, builders, checksums, renames
+import vmforge.template.fixes.after_boot as after_boot
+import vmforge.template.fixes.builders as builders
+import vmforge.template.fixes.checksums as checksums
+import vmforge.template.fixes.renames as renames
 from vmforge.template.fixes.fixer import Fixer
 
 FIXERS: Final[tuple[Fixer, ...]] = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import vmforge.template.upgrade.notes as notes
 from vmforge.diagnostics import Diagnostic, raise_errors
 from vmforge.errors import UsageError
 from vmforge.sdk.registry import Kind, Registry
@@ -17,7 +18,6 @@ from vmforge.template.legacy_json.detection import STANDARD_INPUT
 from vmforge.template.legacy_json.document import read_document
 from vmforge.template.legacy_json.loader import Outlined, load_legacy
 from vmforge.template.model import VariableInputs
-from vmforge.template.upgrade import notes
 from vmforge.template.upgrade.bodies import BodyWriter
 from vmforge.template.upgrade.expressions import Scope
 from vmforge.template.upgrade.names import Names

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import vmforge.template.upgrade.notes as notes
 from vmforge.diagnostics import Diagnostic
 from vmforge.template.json.syntax import JsonString
 from vmforge.template.legacy_json.variables import Declared
-from vmforge.template.upgrade import notes
 from vmforge.template.upgrade.expressions import Scope
 from vmforge.template.upgrade.texts import Texts, variables_in
 from vmforge.template.upgrade.tokens import block, comment, expression, quoted
