@@ -82,8 +82,12 @@ def test_a_qemu_that_a_killed_process_was_asking_is_ended(state: Path) -> None:
     folder = state / "libvirt/0/lib/qemu/qmp-AbCdEf"
     folder.mkdir(parents=True)
     asked = subprocess.Popen(
-        [sys.executable, "-c", "input()", f"{folder}/qmp.monitor"], stdin=subprocess.PIPE
+        [sys.executable, "-c", "print(); input()", f"{folder}/qmp.monitor"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
+    assert asked.stdout is not None
+    asked.stdout.readline()  # `Popen` returns before the kernel shows the new command line
     (folder / "qmp.pid").write_text(f"{asked.pid}\n")
     assert take(state) == "0"
     asked.communicate()
