@@ -88,8 +88,9 @@ class Variant:
 
 @dataclass
 class Run:
-    """What one build took, in seconds."""
+    """What one build took, in seconds; `began` is when, on the monotonic clock."""
 
+    began: float
     wall: float
     cpu: float
     stages: dict[str, float] = field(default_factory=dict)
@@ -143,17 +144,11 @@ def with_checksum(iso: Path) -> Path:
 def build(variant: Variant, iso: Path, upload: int) -> Run:
     """Build once, in a folder that is gone afterwards; a failure ends the program with the tool's output."""
     with tempfile.TemporaryDirectory(prefix="compare-") as scratch:
-        template = Path(scratch, "template")
-        shutil.copytree(QUICKSTART, template)
-        file = template / "quickstart.pkr.hcl"
-        file.write_text(edited(file.read_text(), variant.edits))
-        if upload:
-            (template / "files/payload.bin").write_bytes(os.urandom(upload << 20))
         timings = Path(scratch, "timings.json")
-        command = [*_command(variant.tool, timings), "-var", f"iso={iso}", "-var", "accelerator=tcg"]
-        command += ["-var", f"output={scratch}/output", str(file)]
-        # no build begins from another one's layers
-        lines, run = run_timed(command, scratch, {"VMFORGE_CACHE_DIR": f"{scratch}/layers"})
+        template = copied_template(variant.edits, Path(scratch))
+        if upload:
+            (template.parent / "files/payload.bin").write_bytes(os.urandom(upload << 20))
+        lines, run = run_timed(command(variant.tool, template, iso, timings), scratch)
         found = stages_of_timings(timings) if variant.tool == "vmforge" else stages_of_log(lines)
         run.stages = {stage: found.get(stage, 0.0) for stage in STAGES}
         run.stages["rest"] = run.wall - sum(
@@ -162,23 +157,31 @@ def build(variant: Variant, iso: Path, upload: int) -> Run:
         return run
 
 
-def _command(tool: str, timings: Path) -> list[str]:
-    if tool == "packer":
-        return ["packer", "build", "-color=false"]
-    return [
-        str(Path(sys.executable).with_name("vmforge")),
-        "build",
-        "-color=false",
-        "--timings",
-        str(timings),
-    ]
+def copied_template(edits: Sequence[Edit], scratch: Path) -> Path:
+    """The quickstart's template with some edits, in a folder of its own with all that it needs."""
+    folder = scratch / "template"
+    shutil.copytree(QUICKSTART, folder)
+    file = folder / "quickstart.pkr.hcl"
+    file.write_text(edited(file.read_text(), edits))
+    return file
+
+
+def command(tool: str, template: Path, iso: Path, timings: Path) -> list[str]:
+    """Builds a copied template with a tool; `timings` is what vmforge writes its steps' times to."""
+    words = ["packer", "build", "-color=false"]
+    if tool == "vmforge":
+        words = [str(Path(sys.executable).with_name("vmforge")), "build", "-color=false"]
+        words += ["--timings", str(timings)]
+    words += ["-var", f"iso={iso}", "-var", "accelerator=tcg"]
+    return [*words, "-var", f"output={template.parents[1] / 'output'}", str(template)]
 
 
 def run_timed(
     command: Sequence[str], folder: str, environment: Mapping[str, str] | None = None
 ) -> tuple[list[tuple[float, str]], Run]:
-    """The lines that a command prints, each with the time it came, and what it took."""
-    environment = {**os.environ, **(environment or {})}
+    """The lines that a command prints, each with the seconds since its start, and what it took. No build
+    begins from another one's layers, unless the environment names a common folder for them."""
+    environment = {**os.environ, "VMFORGE_CACHE_DIR": f"{folder}/layers", **(environment or {})}
     environment |= {"CHECKPOINT_DISABLE": "1", "PACKER_CACHE_DIR": f"{folder}/cache", "PYTHONPATH": str(ROOT)}
     used = _children_cpu()
     started = time.monotonic()
@@ -190,7 +193,7 @@ def run_timed(
         lines.extend((time.monotonic() - started, line) for line in process.stdout)
     if process.returncode:
         sys.exit("".join(line for _, line in lines) + f"error: `{' '.join(command)}` failed")
-    return lines, Run(time.monotonic() - started, _children_cpu() - used)
+    return lines, Run(started, time.monotonic() - started, _children_cpu() - used)
 
 
 def _children_cpu() -> float:

@@ -29,10 +29,12 @@ _BYTES_PER_KEY: Final = 2
 # How long one look lasts at most.
 _GLANCE: Final = 0.25
 # What is taken for final when it has been there for so long: keys without an echo, blanks, which have
-# none while the cursor is not to be seen, another text than was typed, a prompt that is gone.
+# none while the cursor is not to be seen, another text than was typed, a prompt that is gone. Emulated
+# guests draw slowly (GRUB's editor draws the whole line again for each key): they get more time.
 _LOST_SECONDS: Final = 5.0
 _BLANK_SECONDS: Final = 0.6
 _WRONG_SECONDS: Final = 1.0
+_MOST_PATIENT: Final = 4.0
 # How long after a change a menu is taken to be ready for the next key.
 _SETTLING: Final = 0.1
 # How long a backspace may take to show, and how often a line is set right before one gives up.
@@ -193,9 +195,10 @@ class _Line:
         return not self._text[self._seen : self._sent].strip()
 
     def _patience(self, is_right: bool) -> float:
-        if not is_right:
-            return _WRONG_SECONDS
-        return _BLANK_SECONDS if self._only_blanks_wait() else _LOST_SECONDS
+        if is_right and self._only_blanks_wait():
+            return _BLANK_SECONDS
+        seconds = _LOST_SECONDS if is_right else _WRONG_SECONDS
+        return seconds * min(self._sight.time_scale, _MOST_PATIENT)
 
     def _may_take_back(self, prompt: Prompt) -> bool:
         """Whether it is certain that this line is wrong: there is something else in it, or keys without an
