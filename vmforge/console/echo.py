@@ -130,8 +130,8 @@ class _Reading:
             shown = self.rows[row][column : column + 1] or " "
             if column < self.screen.columns and shown == text[seen]:
                 seen, column = seen + 1, column + 1
-            elif self._goes_on(row, column, text[seen]):
-                row, column = row + 1, _start(self.rows[row + 1], text[seen])
+            elif self._goes_on(row, column, text[seen:]):
+                row, column = row + 1, self._start(row + 1, text[seen:])
             else:
                 break
         end, cursor = (row, column), self.screen.cursor
@@ -139,22 +139,28 @@ class _Reading:
         is_all = self.rows[row + 1 :] == self.before[row + 1 :]
         return Echo(_certain(text, seen, end, cursor), rest, is_all)
 
-    def _goes_on(self, row: int, column: int, character: str) -> bool:
+    def _goes_on(self, row: int, column: int, text: str) -> bool:
         """Whether the text goes on in the next row: at the screen's edge, or wherever a program likes."""
         if row + 1 >= len(self.rows):
             return False
-        following = self.rows[row + 1]
+        following, before = self.rows[row + 1], self.before[row + 1]
         if column >= self.screen.columns:
-            return following[:1] == character or (character == " " and following != self.before[row + 1])
+            return following[:1] == text[:1] or (text[0] == " " and following != before)
         is_end = self.rows[row][column:].strip() in ("", _CONTINUED)
-        return is_end and following.lstrip()[:1] == character and following != self.before[row + 1]
+        start = self._start(row + 1, text)
+        return is_end and following[start : start + 1] == text[0] and following != before
+
+    def _start(self, row: int, text: str) -> int:
+        """The column at which a text goes on in a row, which may be framed or, before words, indented."""
+        if text[0] == " ":
+            return _edge(self.screen.lines[row])
+        return len(self.rows[row]) - len(self.rows[row].lstrip())
 
 
-def _start(line: str, character: str) -> int:
-    """The column at which a text goes on in a row, which may be indented."""
-    if character == " ":
-        return 0
-    return len(line) - len(line.lstrip())
+def _edge(line: str) -> int:
+    """The column behind a row's frame."""
+    indent = len(line) - len(line.lstrip())
+    return indent + 1 if line[indent:] and ord(line[indent]) in _FRAMES else 0
 
 
 def _certain(text: str, seen: int, end: tuple[int, int], cursor: tuple[int, int] | None) -> int:

@@ -80,6 +80,27 @@ def test_grubs_editor() -> None:
     assert seen == Echo(10, "", False)
 
 
+@pytest.mark.parametrize(
+    ("typed", "rows", "seen"),
+    [
+        (" a=12345 6", ("│ linux /v a=12345\\│", "│ initrd /i        │"), 8),
+        (" a=12345 6", ("│ linux /v a=12345\\│", "│ 6                │", "│ initrd /i        │"), 10),
+        (" a=12345  67", ("│ linux /v a=12345\\│", "│  67              │", "│ initrd /i        │"), 12),
+        (" a=12345 67", ("│ linux /v a=12345\\│", "│67                │", "│ initrd /i        │"), 8),
+    ],
+)
+def test_a_row_of_grubs_editor_that_goes_on_with_a_blank(
+    typed: str, rows: tuple[str, ...], seen: int
+) -> None:
+    before = screen("┌──────────────────┐", "│ linux /v         │", "│ initrd /i        │")
+    prompt = find_prompt(
+        before, screen("┌──────────────────┐", "│ linux /v a       │", *before.lines[2:]), " a"
+    )
+    assert prompt is not None
+    shown = prompt.echo(typed, screen("┌──────────────────┐", *rows))
+    assert shown is not None and shown.seen == seen
+
+
 def test_a_line_that_is_changed_in_its_middle() -> None:
     before, after = screen("Welcome", "boot: quiet"), screen("Welcome", "boot: xquiet")
     prompt = find_prompt(before, after, "x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -53,7 +54,7 @@ class _Row:
 
 class ScreenReader:
     """Reads one machine's screen, again and again: it remembers what it has seen, so that only what has
-    changed costs time. Not safe to use from several threads at once.
+    changed costs time. Safe to use from several threads.
 
     `text_memory` gives the guest's own text memory (`VirtualMachine.text_memory`), where that can be had:
     it says what a font of the guest's hides. With `use_ocr`, graphics are given to the program `tesseract`
@@ -66,11 +67,17 @@ class ScreenReader:
         self._known: dict[bytes, Cell] = {}
         self._grid: Grid | None = None
         self._before: dict[Grid, list[_Row]] = {}
+        self._reading = threading.Lock()
 
     def read(self, frame: Framebuffer) -> ScreenText | None:
         """The text on a picture; None where none is known: graphics. An empty screen has empty lines."""
+        with self._reading:
+            text = self._read_text(frame)
+        return ocr.read(frame) if text is None and self._use_ocr and not _is_text_mode(frame) else text
+
+    def _read_text(self, frame: Framebuffer) -> ScreenText | None:
         size = frame.width, frame.height
-        if size in _TEXT_MODES:
+        if _is_text_mode(frame):
             return self._read_text_mode(frame)
         for grid in self._grids(*size):
             text = self._read(frame, grid)
@@ -80,7 +87,7 @@ class ScreenReader:
                     return text
                 if not (grid.left or grid.top):
                     return text
-        return ocr.read(frame) if self._use_ocr else None
+        return None
 
     def _read_text_mode(self, frame: Framebuffer) -> ScreenText | None:
         text = self._read(frame, Grid.of(frame.width, frame.height, pitch=_TEXT_PITCH), hopeless=None)
@@ -145,6 +152,10 @@ def _text(rows: Sequence[_Row], grid: Grid) -> ScreenText:
         columns=grid.columns,
         colours=tuple(tuple([cell.colours for cell in row.cells]) for row in rows),
     )
+
+
+def _is_text_mode(frame: Framebuffer) -> bool:
+    return (frame.width, frame.height) in _TEXT_MODES
 
 
 def _is_text(text: ScreenText) -> bool:
