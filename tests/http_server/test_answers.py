@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+from queue import Queue
 
 import pytest
 from hypothesis import given
@@ -122,12 +123,18 @@ def test_a_range_is_a_slice(data: bytes, first: int | None, last: int | None) ->
 
 def test_what_was_asked_is_told(folder, get):
     told: list[Request] = []
-    with Server(folder, on_request=told.append) as server:
-        get(server, "/preseed.cfg")
-        get(server, "/preseed.cfg", "HEAD")
-        get(server, "/big.bin", headers={"Range": "bytes=0-99"})
-        get(server, "/deep")
-        get(server, "/deep/a%20b&c.txt", "POST")
+    telling: Queue[Request] = Queue()
+    asked = [
+        ("/preseed.cfg", "GET", {}),
+        ("/preseed.cfg", "HEAD", {}),
+        ("/big.bin", "GET", {"Range": "bytes=0-99"}),
+        ("/deep", "GET", {}),
+        ("/deep/a%20b&c.txt", "POST", {}),
+    ]
+    with Server(folder, on_request=telling.put) as server:
+        for path, method, headers in asked:
+            get(server, path, method, headers=headers)
+            told.append(telling.get(timeout=10))  # which comes after the answer
     size = (folder / "preseed.cfg").stat().st_size
     assert [(r.method, r.path, r.status) for r in told] == [
         ("GET", "/preseed.cfg", 200),

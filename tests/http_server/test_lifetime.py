@@ -135,3 +135,15 @@ def test_many_at_once(folder):
         for thread in threads:
             thread.join()
     assert results == [1024 * 1024] * 16
+
+
+def test_more_is_offered_while_it_runs(folder, get):
+    with Server(folder) as server:
+        _, before = get(server, "/preseed.cfg")
+        server.offer({"/preseed.cfg": "not this", "/late.cfg": "late"})
+        assert get(server, "/preseed.cfg")[1] == before
+        assert get(server, "/late.cfg")[1] == b"late"
+        assert "/late.cfg" in server.paths()
+        server.offer({"/later.cfg": "later"})
+        assert get(server, "/late.cfg")[0].status == 404
+        assert get(server, "/deep/../../secret.txt")[0].status == 404

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pysequoia
 import pytest
 
 from http_server import Request, Server
@@ -108,11 +109,19 @@ class Mirror:
 
     server: Server
     folder: Path
-    asked: list[Request]
+    told: list[Request]
 
     @property
     def url(self) -> str:
         return f"{self.server.url}/x.iso"
+
+    @property
+    def asked(self) -> list[Request]:
+        """What was asked by connections that are closed: the server tells it after its answer."""
+        for thread in threading.enumerate():
+            if thread.name == "http-connection":
+                thread.join(timeout=10)
+        return self.told
 
 
 @pytest.fixture
@@ -120,6 +129,43 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
     folder = tmp_path / "mirror"
     folder.mkdir()
     (folder / "x.iso").write_bytes(CONTENT)
-    asked: list[Request] = []
-    with Server(folder, on_request=asked.append) as server:
-        yield Mirror(server, folder, asked)
+    told: list[Request] = []
+    with Server(folder, on_request=told.append) as server:
+        yield Mirror(server, folder, told)
+
+
+class Publisher:
+    """Somebody who signs what they publish, and whose public key is in the file `keyring`."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._key = pysequoia.Tsk.generate(f"{name} <{name}@example.com>")
+        self.name = f"{name} <{name}@example.com>"
+        self.keyring = folder / f"{name}.asc"
+        self.keyring.write_text(str(self._key.extract_certificate()))
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self._key.extract_certificate().fingerprint).upper()
+
+    def detached(self, data: bytes, *, armour: bool = True) -> bytes:
+        return self._sign(data, pysequoia.SignatureMode.DETACHED, armour)
+
+    def clear(self, data: bytes) -> bytes:
+        return self._sign(data, pysequoia.SignatureMode.CLEAR, True)
+
+    def inline(self, data: bytes) -> bytes:
+        """A message that holds what it signs: no signature of anything else."""
+        return self._sign(data, pysequoia.SignatureMode.INLINE, False)
+
+    def _sign(self, data: bytes, mode: pysequoia.SignatureMode, armour: bool) -> bytes:
+        return pysequoia.sign(self._key.signer(), data, mode=mode, armor=armour)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    return Publisher(tmp_path, "images")
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Publisher:
+    return Publisher(tmp_path, "stranger")
