@@ -113,6 +113,13 @@ def resize(
     _run(["resize", "-q", "-f", format, *extra, _name(path), str(size.bytes)], cancellation, target=path)
 
 
+def rebase(path: Path, backing: Path, backing_format: str, *, cancellation: Cancellation) -> None:
+    """Put a qcow2 image over another one than before: what differs between the two is copied into it, so that
+    the guest sees no change. Raises as `create` does."""
+    arguments = ["rebase", "-q", "-f", "qcow2", "-b", _name(backing), "-F", backing_format, _name(path)]
+    _run(arguments, cancellation, target=path)
+
+
 def convert(
     source: Path,
     target: Path,

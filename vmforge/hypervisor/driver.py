@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -19,6 +20,8 @@ from vmforge.hypervisor.library import libvirt, libvirt_qemu
 from vmforge.hypervisor.reaper import Reaper
 
 EMBEDDED = ""
+
+_log = logging.getLogger(__name__)
 
 # An idle remote connection is asked for a sign of life; without one it counts as lost.
 _KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 5, 6
@@ -71,6 +74,7 @@ class Driver:
 
     def start(self, xml: str) -> Any:
         """Start a transient domain. Raises libvirt's error."""
+        _log.debug("starting the domain\n%s", xml)
         with self.attended():
             return self.connection.createXML(xml, 0)
 

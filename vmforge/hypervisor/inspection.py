@@ -99,25 +99,50 @@ def look_at_firmware(arch: str) -> HostFinding:
     return HostFinding("UEFI firmware", Health.OK, f"`{found.code}`")
 
 
+def tool_versions(emulator: str) -> dict[str, str]:
+    """The versions of QEMU and of libvirt's library; what cannot be told is left out."""
+    import libvirt
+
+    found = {}
+    path = shutil.which(emulator)
+    try:
+        said = _said_of_version(path) if path is not None else ""
+    except (OSError, subprocess.SubprocessError):
+        said = ""
+    if match := _VERSION.search(said):
+        found["QEMU"] = match[0].removeprefix("version ").rstrip(",")
+    number = libvirt.getVersion()
+    found["libvirt"] = f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+    return found
+
+
+_VERSION = re.compile(r"version (\d+)\.(\d+)\S*")
+
+
 def _version_of(name: str, program: str, remedy: str, oldest: tuple[int, int]) -> HostFinding:
     path = shutil.which(program)
     if path is None:
         return HostFinding(name, Health.BROKEN, f"no program `{program}`", remedy)
     try:
-        said = subprocess.run(
-            [path, "--version"],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        ).stdout
+        said = _said_of_version(path)
     except (OSError, subprocess.SubprocessError) as error:
         return HostFinding(name, Health.BROKEN, f"`{path}` does not work: {error}", remedy)
-    match = re.search(r"version (\d+)\.(\d+)\S*", said)
+    match = _VERSION.search(said)
     if match is None:
         return HostFinding(name, Health.WARNING, f"`{path}` does not tell its version")
     text = f"{match[0].removeprefix('version ')}, `{path}`"
     if (int(match[1]), int(match[2])) < oldest:
         return HostFinding(name, Health.WARNING, f"{text} is older than tested", remedy)
     return HostFinding(name, Health.OK, text)
+
+
+def _said_of_version(path: str) -> str:
+    """What a program says of its version. Raises OSError, SubprocessError."""
+    return subprocess.run(
+        [path, "--version"],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    ).stdout

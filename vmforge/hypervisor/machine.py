@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 from xml.etree import ElementTree as ET
 
 from vmforge.errors import HostError, MachineError, VmforgeError
-from vmforge.hypervisor import faults, keyboard, network, owners, screenshot, text_memory
+from vmforge.hypervisor import faults, keyboard, network, owners, processors, screenshot, text_memory
 from vmforge.hypervisor.checkpoint import freeze
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.driver import Driver
@@ -216,6 +216,13 @@ class VirtualMachine:
         """The display adapter's 32 KiB of text memory, from 0xB8000: two bytes a cell, and of no meaning
         while the guest shows graphics. Raises `MachineError` where it cannot be read."""
         return self._call("read the text screen", text_memory.peek)
+
+    def processor_seconds(self) -> float:
+        """How long the guest's processors have had something to do, see `processors.wanted_seconds`."""
+        connection = self._driver.connection
+        return self._call(
+            "ask what the guest does", lambda domain: processors.wanted_seconds(connection, domain)
+        )
 
     def agent(self) -> GuestAgent:
         """QEMU's agent in the guest, of a machine whose specification has its channel."""

@@ -16,6 +16,7 @@ from vmforge.sdk import Cancellation, Size
 # 16-bit code at 0x7c00.
 _GUESTS = {
     "halt": "f4ebfd",  # hlt; jmp $-1
+    "busy": "ebfe",  # jmp $
     "reset": "b0fee664f4",  # the keyboard controller's reset line
     "power off": "ba0406b80020eff4",  # the ACPI sleep register of `pc`
     "print": "b441b80141ba0000cd14f4ebfd",  # BIOS call: "A" to the first serial port

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from vmforge.builders.diagnosis.conviction import Conviction, Idleness, Verdict
 from vmforge.builders.diagnosis.evidence import Evidence, Place
 from vmforge.builders.diagnosis.findings import Finding, diagnose
 from vmforge.builders.diagnosis.table import Sign, read_signs
 
-__all__ = ["Evidence", "Finding", "Place", "Sign", "diagnose", "read_signs"]
+__all__ = [
+    "Conviction",
+    "Evidence",
+    "Finding",
+    "Idleness",
+    "Place",
+    "Sign",
+    "Verdict",
+    "diagnose",
+    "read_signs",
+]

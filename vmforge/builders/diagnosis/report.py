@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vmforge.builders.diagnosis.conviction import Verdict
 from vmforge.builders.diagnosis.evidence import Evidence
 from vmforge.builders.diagnosis.findings import Finding
 
@@ -35,11 +36,18 @@ class Served:
 
 
 def render(
-    evidence: Evidence, findings: Sequence[Finding], served: Served, kept: Kept, message: str = ""
+    evidence: Evidence,
+    findings: Sequence[Finding],
+    served: Served,
+    kept: Kept,
+    message: str = "",
+    verdict: Verdict | None = None,
 ) -> str:
-    """The report as plain text, an empty line between its parts, without what `message` says already."""
+    """The report as plain text, an empty line between its parts, without what `message` says already.
+    `verdict` is what ended the wait, if one did."""
     parts = (
         _diagnosis(findings, message),
+        _reason(verdict) if verdict is not None else "",
         _tail("the screen", evidence.screen, kept.picture),
         _serial_log(evidence, kept.serial_log),
         _answer_files(served),
@@ -61,11 +69,21 @@ def _diagnosis(findings: Sequence[Finding], message: str) -> str:
     return "\n".join(lines)
 
 
+def _reason(verdict: Verdict) -> str:
+    sign, seconds = verdict.finding.sign.id, round(verdict.seconds)
+    return f"the wait was ended {seconds} s after the sign `{sign}` was first seen"
+
+
 def _serial_log(evidence: Evidence, where: Path | None) -> str:
-    """Nothing where the screen says the same."""
-    if set(map(str.strip, evidence.serial[-_LINES:])) <= set(map(str.strip, evidence.screen)):
+    """Nothing where the screen says the same, whose lines are shorter."""
+    screen = _squeezed("".join(evidence.screen))
+    if all(_squeezed(line) in screen for line in evidence.serial[-_LINES:]):
         return ""
     return _tail("the serial log", evidence.serial, where)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _tail(what: str, lines: Sequence[str], where: Path | None) -> str:

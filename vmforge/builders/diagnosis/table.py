@@ -10,9 +10,9 @@ Each table of a file is a sign, its name the sign's id:
 
 and, if wanted: `needs = "all"` (every expression must match, not just one of them), `rank` (of several
 signs the one with the highest comes first; 50), `certain = true` (nothing can come of waiting any longer),
-`hold` (for how many seconds nothing may change before that is believed; 5), `waiting = true` (holds only
-once all has been typed) and `unless_attended = true` (certain only where nobody looks at the screen:
-`headless`).
+`hold` (for how many seconds nothing may change before that is believed; 5), `idle = true` (nor may the
+guest's processors have anything to do meanwhile), `waiting = true` (holds only once all has been typed) and
+`unless_attended = true` (certain only where nobody looks at the screen: `headless`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "rank": (int,),
     "hold": (int, float),
     "certain": (bool,),
+    "idle": (bool,),
     "waiting": (bool,),
     "unless_attended": (bool,),
 } | {place.value: (str,) for place in Place}
@@ -52,6 +53,7 @@ class Sign:
     rank: int = 50
     certain: bool = False
     hold: float = 5.0
+    idle: bool = False
     waiting: bool = False
     unless_attended: bool = False
 
@@ -110,6 +112,7 @@ def _sign(id: str, row: Any) -> Sign:
         rank=row.get("rank", 50),
         certain=row.get("certain", False),
         hold=float(row.get("hold", 5)),
+        idle=row.get("idle", False),
         waiting=row.get("waiting", False),
         unless_attended=row.get("unless_attended", False),
     )

@@ -16,6 +16,7 @@ from vmforge.sdk import BuildContext, Duration
 
 if TYPE_CHECKING:
     from vmforge.console.keys import Keyboard
+    from vmforge.console.screen import ScreenReader
     from vmforge.console.sight import Sight
 
 # How long `boot_wait = "auto"` waits at most, and for how long a prompt stands still.
@@ -25,12 +26,14 @@ _STILL = Duration(0.3)
 
 @dataclass(frozen=True)
 class Booting:
-    """A machine that was started and asks for a boot command. `time_scale` multiplies limits on the guest."""
+    """A machine that was started and asks for a boot command. `time_scale` multiplies limits on the guest,
+    `reader` reads its screen."""
 
     config: QemuConfig
     context: BuildContext
     machine: VirtualMachine
     time_scale: float
+    reader: ScreenReader
 
     def wait(self) -> None:
         """Wait until something may be typed. Raises `MachineError` when the machine ends meanwhile, or when
@@ -79,4 +82,4 @@ class Booting:
             )
             return
         with console_of(self.machine, cancellation) as console:
-            yield console, Sight(console, self.time_scale)
+            yield console, Sight(console, self.time_scale, self.reader)

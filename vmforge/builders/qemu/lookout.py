@@ -9,14 +9,25 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Final
 
 from vmforge.builders.answer_files import AnswerFileServer
-from vmforge.builders.diagnosis import Finding, diagnose, read_signs
+from vmforge.builders.diagnosis import (
+    Conviction,
+    Evidence,
+    Finding,
+    Idleness,
+    Place,
+    Verdict,
+    diagnose,
+    read_signs,
+)
 from vmforge.builders.qemu.guest import Watch, console_of
 from vmforge.builders.qemu.witness import Witness
 from vmforge.console.film import Film, open_films
+from vmforge.console.screen import ScreenReader
 from vmforge.console.sight import Sight, View
 from vmforge.errors import CommunicatorError, Interrupted, MachineError, VmforgeError
 from vmforge.hypervisor.machine import VirtualMachine
@@ -29,39 +40,9 @@ _log = logging.getLogger(__name__)
 _LOOK, _PAUSE, _PAUSE_FILMING = 1.0, 0.5, 0.1
 # While there is no screen to be had.
 _PAUSE_BLIND: Final = 2.0
-# Software emulation is slower, but no sign may need half a minute to be believed.
+# Software emulation is slower.
 _MOST_PATIENCE: Final = 3.0
 _STAGE_STARTS_WITH: Final = ("Waiting", "Typing")
-
-
-@dataclass
-class Conviction:
-    """Which certain signs have been there for how long, with nothing changing where they are."""
-
-    patience: float
-    attended: bool
-    _since: dict[str, tuple[object, float]] = field(default_factory=dict, init=False)
-    _told: set[str] = field(default_factory=set, init=False)
-
-    def weigh(
-        self, findings: tuple[Finding, ...], trace: Callable[[Finding], object], now: float
-    ) -> Finding | None:
-        """The finding that leaves no hope, if there is one, at the time `now` in seconds. `trace` gives what
-        must not change. A sign convinces once: who goes on after that has been told."""
-        certain = [finding for finding in findings if self._may_end(finding)]
-        before, self._since = self._since, {}
-        for finding in certain:
-            key, seen = finding.sign.id, trace(finding)
-            earlier = before.get(key)
-            self._since[key] = earlier if earlier is not None and earlier[0] == seen else (seen, now)
-        ripe = [f for f in certain if now - self._since[f.sign.id][1] >= f.sign.hold * self.patience]
-        self._told.update(finding.sign.id for finding in ripe)
-        return ripe[0] if ripe else None
-
-    def _may_end(self, finding: Finding) -> bool:
-        sign = finding.sign
-        allowed = sign.certain and not (sign.unless_attended and self.attended)
-        return allowed and sign.id not in self._told
 
 
 @dataclass
@@ -82,17 +63,22 @@ class Lookout:
     _undo: ExitStack = field(default_factory=ExitStack, init=False)
     _reached: bool = field(default=False, init=False)
     _deciding: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _given_up: tuple[VmforgeError, Verdict] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = ScreenReader(self.machine.text_memory)
 
     def __enter__(self) -> Lookout:
         table = read_signs(os.environ)
         for problem in table.problems:
             self.context.ui.warn(problem)
         self._signs = tuple(table.signs.values())
-        self._witness = Witness(self.machine, self.answer_files, self.context, self._signs)
-        self._conviction = Conviction(min(self.time_scale, _MOST_PATIENCE), self.attended)
+        self._witness = Witness(self.machine, self.answer_files, self.context, self._signs, self.reader)
+        patience = min(self.time_scale, _MOST_PATIENCE)
+        self._conviction, self._idleness = Conviction(patience, self.attended), Idleness(patience)
         with ExitStack() as undo:
             self._film: Film = undo.enter_context(open_films(self.context.screenshots, self.context.film))
-            undo.callback(self.machine.on_restart(self._witness.serial.begin_anew))
+            undo.callback(self.machine.on_restart(self._witness.begin_anew))
             thread = threading.Thread(target=self._run, name="lookout", daemon=True)
             thread.start()
             undo.callback(thread.join)
@@ -132,7 +118,8 @@ class Lookout:
             not self._reached or isinstance(reason, CommunicatorError) or self.machine.failure is not None
         )
         if about_guest and not reason.detail:
-            self._witness.explain(reason)
+            error_of, verdict = self._given_up or (None, None)
+            self._witness.explain(reason, verdict if error_of is reason else None)
         return reason
 
     def _offer(self, key: str, label: str, act: Callable[[], str]) -> None:
@@ -144,7 +131,7 @@ class Lookout:
     def _run(self) -> None:
         try:
             with console_of(self.machine, self._stop) as console:
-                sight = Sight(console)
+                sight = Sight(console, reader=self.reader)
                 while not self._reached or self._film.wanted:
                     self._look(sight)
                     self._stop.wait(_PAUSE_FILMING if self._film.wanted else _PAUSE)
@@ -179,7 +166,8 @@ class Lookout:
         # a cursor that blinks is no news
         if before is None or before.contents != view.contents:
             self._record(view)
-        self.context.live.note("screen", view.text.last_line if view.text is not None else "")
+        screen = view.text.last_line if view.text is not None else ""
+        self.context.live.note("screen", self.context.hide(screen))
 
     def _record(self, view: View) -> None:
         try:
@@ -194,14 +182,31 @@ class Lookout:
 
     def _judge(self) -> VmforgeError | None:
         """Why nothing can come of waiting any longer, if that is certain."""
-        evidence = self._witness.evidence()
+        evidence, now = self._witness.evidence(), time.monotonic()
         findings = diagnose(evidence, self._signs)
+        self._feel_pulse(findings, now)
+        verdict = self._conviction.weigh(findings, partial(_trace, evidence), now, self._idleness)
+        if verdict is None:
+            return None
+        error = MachineError(f"the guest cannot go on: {verdict.finding.title}")
+        self._given_up = error, verdict
+        return error
 
-        def trace(finding: Finding) -> object:
-            return tuple(evidence.text(place) for place in finding.places)
+    def _feel_pulse(self, findings: tuple[Finding, ...], now: float) -> None:
+        """See what the guest's processors have to do, while there is a sign for which that counts."""
+        if not any(finding.sign.idle for finding in findings):
+            self._idleness.forget()
+            return
+        try:
+            self._idleness.note(now, self.machine.processor_seconds())
+        except MachineError:
+            self._idleness.forget()
 
-        finding = self._conviction.weigh(findings, trace, time.monotonic())
-        return MachineError(f"the guest cannot go on: {finding.title}") if finding is not None else None
+
+def _trace(evidence: Evidence, finding: Finding) -> object:
+    """What must not change while a finding holds: the places where it was made, or all of them."""
+    places = Place if finding.sign.idle else finding.places
+    return tuple(evidence.text(place) for place in places)
 
 
 def _shell(communicator: InteractiveCommunicator) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from vmforge.builders.answer_files import AnswerFileServer
-from vmforge.builders.diagnosis import Evidence, Sign, diagnose
+from vmforge.builders.diagnosis import Evidence, Sign, Verdict, diagnose
 from vmforge.builders.diagnosis.evidence import terminal_lines
 from vmforge.builders.diagnosis.report import Kept, Served, render
 from vmforge.console.framebuffer import png
 from vmforge.console.png import read_png
-from vmforge.console.screen import ScreenReader, ocr
+from vmforge.console.screen import ScreenReader, Source, ocr
 from vmforge.console.sight import View
 from vmforge.errors import VmforgeError
 from vmforge.hypervisor.machine import VirtualMachine
@@ -23,6 +24,8 @@ from vmforge.sdk import BuildContext
 
 # Steps before the boot command has been typed: until then the guest is not to go on by itself.
 _BEFORE_TYPED: Final = ("Waiting for the boot prompt", "Typing the boot command")
+# What an SSH server has brought about, among all that is noted of a try.
+_ANSWER: Final = re.compile(r"banner |login |.*(?:key exchange|no algorithm in common)")
 _SERIAL_BYTES: Final = 64 * 1024
 # So many failures are kept; the oldest make room for new ones.
 _FAILURES_KEPT: Final = 10
@@ -68,32 +71,42 @@ class Witness:
     answer_files: AnswerFileServer
     context: BuildContext
     signs: Sequence[Sign]
+    reader: ScreenReader
     view: View | None = field(default=None, init=False)
+    _was_answered: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.serial = SerialLog(self.machine)
+
+    def begin_anew(self) -> None:
+        """The machine has started again: what it said before does not count any more."""
+        self.serial.begin_anew()
+        self._was_answered = False
 
     def evidence(self) -> Evidence:
         """All that is known right now, as signs are held against it."""
         text = self.view.text if self.view is not None else None
         return Evidence(
             screen=text.lines if text is not None else (),
+            columns=text.columns if text is not None and text.source is not Source.OCR else 0,
             serial=self.serial.lines(),
             http=self._http(),
-            ssh=self.context.live.latest("SSH") or self.context.live.latest("WinRM"),
+            ssh=self._ssh(),
             waiting=self.context.live.step not in ("", *_BEFORE_TYPED),
         )
 
-    def explain(self, error: VmforgeError) -> None:
+    def explain(self, error: VmforgeError, verdict: Verdict | None = None) -> None:
         """Keep the evidence and add it to the error, with the diagnosis and its next step: but for a failure
-        of the machine itself, which has its reason on this host."""
+        of the machine itself, which has its reason on this host. `verdict` is what ended the
+        wait, if one did."""
         if self.view is None:
             self._take_picture()
         if self.view is not None and self.view.text is None:
             self.view = replace(self.view, text=ocr.read(self.view.frame))
         evidence = replace(self.evidence(), qemu=self.machine.qemu_log_tail())
         findings = diagnose(evidence, self.signs) if error is not self.machine.failure else ()
-        error.detail = render(evidence, findings, self._served(), self._keep(evidence), error.message)
+        kept = self._keep(evidence)
+        error.detail = render(evidence, findings, self._served(), kept, error.message, verdict)
         if findings:
             error.hint = findings[0].next_step
 
@@ -109,7 +122,16 @@ class Witness:
             frame = read_png(self.machine.screenshot())
         except (VmforgeError, ValueError):
             return
-        self.view = View(frame, ScreenReader().read(frame))
+        self.view = View(frame, self.reader.read(frame))
+
+    def _ssh(self) -> str:
+        """The last answer; a server that has answered before is there, even if it does not answer now."""
+        latest = self.context.live.latest("SSH") or self.context.live.latest("WinRM")
+        if _ANSWER.match(latest):
+            self._was_answered = True
+        elif latest and self._was_answered:
+            return f"{latest} (it has answered before)"
+        return latest
 
     def _http(self) -> tuple[str, ...]:
         requests = self.answer_files.requests
@@ -135,9 +157,11 @@ class Witness:
             _make_room(folder.parent)
             if self.view is not None:
                 picture.write_bytes(png(self.view.frame))
-                (folder / "screen.txt").write_text("\n".join((*evidence.screen, "")), encoding="utf-8")
+                screen = context.hide("\n".join((*evidence.screen, "")))
+                (folder / "screen.txt").write_text(screen, encoding="utf-8")
             if evidence.serial and self.machine.serial_log is not None:
-                shutil.copyfile(self.machine.serial_log, log)
+                said = self.machine.serial_log.read_bytes().decode("utf-8", "replace")
+                log.write_text(context.hide(said), encoding="utf-8")
         except OSError:
             pass  # the failure itself is what counts
         return Kept(picture if picture.is_file() else None, log if log.is_file() else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from vmforge.builders.diagnosis import Evidence, diagnose, read_signs
@@ -55,6 +57,84 @@ CASES: dict[str, tuple[Evidence, str]] = {
             )
         ),
         "mirror",
+    ),
+    "debian without a mirror": (
+        Evidence(
+            screen=dialog(
+                "[!!] Choose a mirror of the Debian archive",
+                "Architecture not supported",
+                "The specified Debian archive mirror does not seem to",
+                "support your architecture. Please try a different mirror.",
+            )
+        ),
+        "mirror",
+    ),
+    "debian without a password": (
+        Evidence(
+            screen=dialog(
+                "[!!] Set up users and passwords",
+                "Make sure to select a strong password that cannot be guessed.",
+                "",
+                "Choose a password for the new user:",
+                "",
+                "____________________________________________________________",
+            )
+        ),
+        "debian-account",
+    ),
+    "debian without the disk of the answer file": (
+        Evidence(
+            screen=dialog(
+                "[!!] Partition disks",
+                "The installer can guide you through partitioning a disk",
+                "Partitioning method:",
+                "      Guided - use entire disk",
+                buttons="<Go Back>",
+            )
+        ),
+        "debian-partitioning",
+    ),
+    "debian with a small disk": (
+        Evidence(
+            screen=dialog(
+                "[!!] Partition disks",
+                "Failed to partition the selected disk",
+                "This probably happened because the selected disk or",
+                "free space is too small to be automatically partitioned.",
+                buttons="<Continue>",
+            )
+        ),
+        "debian-disk-too-small",
+    ),
+    "debian with a bad command": (
+        Evidence(
+            screen=dialog(
+                "[!!] Finish the installation",
+                "Failed to run preseeded command",
+                'Execution of preseeded command "in-target adduser x',
+                'y" failed with exit code 1.',
+                buttons="<Continue>",
+            )
+        ),
+        "debian-command-failed",
+    ),
+    "debian without its packages": (
+        Evidence(screen=dialog("[!!] Install the base system", "Base system installation error")),
+        "debian-packages-failed",
+    ),
+    "debian with a failed step": (
+        Evidence(
+            screen=dialog(
+                "[!!] Select and install software",
+                "Installation step failed",
+                "An installation step failed. You can try to run the",
+                "failing item again from the menu, or skip it and choose",
+                "something else. The failing step is: Select and install",
+                "software",
+                buttons="<Continue>",
+            )
+        ),
+        "debian-step-failed",
     ),
     "debian without disk": (
         Evidence(screen=dialog("[!!] Detect disks", "No disk drive was detected. If you know")),
@@ -121,6 +201,10 @@ CASES: dict[str, tuple[Evidence, str]] = {
         ),
         "kernel-panic",
     ),
+    "no boot option on the serial line": (
+        Evidence(serial=("BdsDxe: No bootable option or device was found.",)),
+        "no-bootable-device",
+    ),
     "no root": (
         Evidence(
             screen=("[ 1.0] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)",)
@@ -143,6 +227,14 @@ CASES: dict[str, tuple[Evidence, str]] = {
             screen=("Debian GNU/Linux 12 base tty1", "", "base login:"),
             ssh="connection closed at once, nothing listens in the guest yet",
         ),
+        "no-ssh-server",
+    ),
+    "a network that is not there": (
+        Evidence(screen=("base login:",), ssh="connected, but no SSH banner yet"),
+        "login-prompt-without-ssh",
+    ),
+    "an SSH server that has gone": (
+        Evidence(screen=("base login:",), ssh="connection refused (it has answered before)"),
         "login-prompt-without-ssh",
     ),
     "typo": (Evidence(http=("/tinny.cfg 404 nearest /tiny.cfg",)), "answer-file-misspelt"),
@@ -179,6 +271,44 @@ HEALTHY = {
 }
 
 
+# What is seen on each of the recorded screens, the console's and those of failures.
+RECORDED = {
+    "screens/debian-text-language": "debian-question",
+    "screens/debian-text-location": "debian-question",
+    "screens/debian-fb-language": "debian-question",
+    "screens/debian-fb-location": "debian-question",
+    "screens/debian-800x600-location": "debian-question",
+    "screens/debian-boot-line": "boot-prompt",
+    "screens/isolinux-prompt": "boot-prompt",
+    "screens/grub-prompt": "boot-prompt",
+    "screens/grub-1024x768-prompt": "boot-prompt",
+    "screens/grub-menu": "boot-menu",
+    "screens/grub-editor": "boot-menu",
+    "screens/grub-1024x768-menu": "boot-menu",
+    "screens/grub-1024x768-editor": "boot-menu",
+    "screens/efi-setup": "efi-setup",
+    "screens/efi-shell": "efi-shell",
+    "screens/seabios": "no-bootable-device",
+    "diagnosis/screens/debian-account": "debian-account",
+    "diagnosis/screens/debian-mirror": "mirror",
+    "diagnosis/screens/debian-wrong-disk": "debian-wrong-disk",
+    "diagnosis/screens/no-bootable-device": "no-bootable-device",
+    "diagnosis/screens/root-not-found": "root-not-found",
+}
+GOLDEN = Path(__file__).parents[3] / "golden"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*GOLDEN.glob("screens/*.txt"), *GOLDEN.glob("diagnosis/screens/*.txt")],
+    ids=lambda path: path.stem,
+)
+def test_recorded_screens(path: Path) -> None:
+    evidence = Evidence(screen=tuple(path.read_text(encoding="utf-8").splitlines()))
+    best = next((finding.sign.id for finding in diagnose(evidence, SIGNS)), None)
+    assert best == RECORDED.get(str(path.relative_to(GOLDEN).with_suffix("")))
+
+
 @pytest.mark.parametrize("name", HEALTHY)
 def test_healthy_guests_show_no_sign(name: str) -> None:
     assert diagnose(HEALTHY[name], SIGNS) == ()
@@ -200,9 +330,36 @@ def test_only_what_is_sure_ends_a_wait() -> None:
     } <= uncertain
 
 
-def test_no_sign_needs_half_a_minute() -> None:
-    """Not even with the patience that there is with software emulation."""
-    assert max(sign.hold for sign in SIGNS if sign.certain) * 3 <= 30
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        (
+            "debian with a bad command",
+            "a command of the answer file failed with status 1: in-target adduser x y",
+        ),
+        ("debian without its packages", "the Debian installer could not install Base system"),
+        (
+            "debian with a failed step",
+            "a step of the Debian installer failed: Select and install software",
+        ),
+        (
+            "no root",
+            "the kernel found no root file system: VFS: Unable to mount root fs on unknown-block(0,0)",
+        ),
+    ],
+)
+def test_a_title_says_what_the_screen_says(name: str, title: str) -> None:
+    assert next(finding.title for finding in diagnose(CASES[name][0], SIGNS)) == title
+
+
+def test_what_the_screen_has_wrapped_is_one_line() -> None:
+    lines = (GOLDEN / "diagnosis/screens/root-not-found.txt").read_text(encoding="utf-8").splitlines()
+    (found,) = diagnose(Evidence(screen=tuple(lines), columns=80), SIGNS)
+    assert found.title.endswith("Unable to mount root fs on unknown-block(0,0)")
+
+
+def test_a_panic_for_want_of_a_root_is_one_finding() -> None:
+    assert len(diagnose(CASES["no root"][0], SIGNS)) == 1
 
 
 def test_findings_that_lead_to_the_same_step_are_one() -> None:

@@ -47,10 +47,19 @@ def test_what_the_message_says_is_not_said_again() -> None:
 
 
 def test_a_serial_log_that_repeats_the_screen_is_left_out() -> None:
-    evidence = Evidence(screen=("  a ", "b"), serial=("b", "a"))
+    evidence = Evidence(screen=("  a ", "panic: no ro", "ot"), serial=("panic: no root", "a"))
     assert "serial" not in render(evidence, (), Served(), Kept())
 
 
 def test_control_sequences_of_a_serial_line() -> None:
     raw = "\x1b[2J\x1b[01;01HSeaBIOS\r\n\r\nold text\rnew\x1b[0m text\r\n\x07bell"
     assert terminal_lines(raw) == ("SeaBIOS", "new text", "bell")
+
+
+def test_a_line_that_is_written_again_at_its_place() -> None:
+    raw = "\x1b[2J\x1b[01;01HEDK II\r\n\x1b[09;01Hin 2 seconds\x1b[09;01Hin 1 seconds\r\n\x1b[10;01HShell> "
+    assert terminal_lines(raw) == ("EDK II", "in 1 seconds", "Shell>")
+
+
+def test_a_screen_that_is_drawn_again_keeps_what_it_said() -> None:
+    assert terminal_lines("\x1b[Hone\r\ntwo\x1b[Hthree") == ("one", "two", "three")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Sequence
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +17,19 @@ import pytest
 from vmforge.builders.qemu.booting import Booting
 from vmforge.builders.qemu.config import QemuConfig
 from vmforge.console.framebuffer import Framebuffer
-from vmforge.errors import MachineError
+from vmforge.console.rfb import update_request
+from vmforge.console.screen import ScreenReader
+from vmforge.console.vnc import VncConsole
+from vmforge.errors import Interrupted, MachineError
 from vmforge.hypervisor.machine import VirtualMachine
 from vmforge.sdk import BuildContext, Cancellation
 from vmforge.sdk.testing import RecordingUi, fake_context
 
 MakeConfig = Callable[..., QemuConfig]
-PICTURE = Path(__file__).parents[3] / "golden/rfb/seabios-raw.ppm.gz"
+BlackScreen = Callable[[Callable[[socket.socket], None]], socket.socket]
+RFB = Path(__file__).parents[3] / "golden/rfb"
+PICTURE = RFB / "seabios-raw.ppm.gz"
+CONSOLE_OF = "vmforge.builders.qemu.booting.console_of"
 
 
 @pytest.fixture
@@ -82,13 +91,13 @@ class Stage:
     context: BuildContext
 
     def booting(self, config: QemuConfig) -> Booting:
-        return Booting(config, self.context, cast(VirtualMachine, self.machine), 1.0)
+        return Booting(config, self.context, cast(VirtualMachine, self.machine), 1.0, ScreenReader())
 
 
 @pytest.fixture
 def stage(picture: Framebuffer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     console, ui = Console(picture), RecordingUi()
-    monkeypatch.setattr("vmforge.builders.qemu.booting.console_of", lambda machine, cancellation: console)
+    monkeypatch.setattr(CONSOLE_OF, lambda machine, cancellation: console)
     return Stage(Machine(), console, ui, fake_context(tmp_path, ui=ui))
 
 
@@ -146,3 +155,71 @@ def test_a_boot_command_that_sees(qemu: MakeConfig, stage: Stage) -> None:
     config = qemu(boot_command=['<wait "No bootable">a<enter>'])
     stage.booting(config).type({})
     assert stage.console.pressed == [0x61, 0xFF0D]
+
+
+BLACK = b"\0\0\0\1" + b"\0\0\0\0\x02\x80\x01\xe0\0\0\0\0" + bytes(640 * 480 * 4)
+
+
+@pytest.fixture
+def black_screen() -> Iterator[BlackScreen]:
+    """Make a connection to a VNC server that shows a black screen; once somebody waits for it to change, it
+    does something with its own end instead."""
+    with ExitStack() as stack:
+
+        def connect(instead: Callable[[socket.socket], None]) -> socket.socket:
+            ours, theirs = socket.socketpair()
+            stack.enter_context(theirs)
+            thread = threading.Thread(target=_show_black, args=(theirs, instead))
+            thread.start()
+            stack.callback(thread.join)
+            return ours
+
+        yield connect
+
+
+def _show_black(end: socket.socket, instead: Callable[[socket.socket], None]) -> None:
+    end.sendall(gzip.decompress((RFB / "003.008-none.server.bin.gz").read_bytes()))
+    said = len(gzip.decompress((RFB / "003.008-none.client.bin.gz").read_bytes()))
+    request = len(update_request(640, 480, incremental=False))
+    end.recv(said + request, socket.MSG_WAITALL)
+    end.sendall(BLACK)
+    end.recv(request, socket.MSG_WAITALL)
+    instead(end)
+
+
+WAITS: list[dict[str, object]] = [{"boot_wait": "auto"}, {"boot_wait": "1h", "boot_mode": "adaptive"}]
+
+
+@pytest.mark.parametrize("options", WAITS)
+def test_a_wait_for_the_prompt_ends_with_the_machine(
+    qemu: MakeConfig,
+    stage: Stage,
+    options: dict[str, object],
+    black_screen: BlackScreen,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """QEMU hangs up; who asks the machine for another connection is told why."""
+    screens = iter([black_screen(lambda end: end.shutdown(socket.SHUT_RDWR))])
+
+    def connect() -> socket.socket:
+        for screen in screens:
+            return screen
+        raise MachineError("the machine turned itself off")
+
+    monkeypatch.setattr(CONSOLE_OF, lambda machine, cancellation: VncConsole(connect, cancellation))
+    with pytest.raises(MachineError, match="turned itself off"):
+        stage.booting(qemu(**options)).wait()
+
+
+@pytest.mark.parametrize("options", WAITS)
+def test_a_wait_for_the_prompt_ends_with_the_build(
+    qemu: MakeConfig,
+    stage: Stage,
+    options: dict[str, object],
+    black_screen: BlackScreen,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = black_screen(lambda end: stage.context.cancellation.cancel())
+    monkeypatch.setattr(CONSOLE_OF, lambda machine, cancellation: VncConsole(lambda: screen, cancellation))
+    with pytest.raises(Interrupted):
+        stage.booting(qemu(**options)).wait()

@@ -1,72 +1,33 @@
-"""When the lookout is convinced that a guest cannot go on, and how a wait is given up."""
+"""What a sign's wait looks at, and how a wait is given up."""
 
 from __future__ import annotations
 
 import re
-from functools import partial
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from vmforge.builders.diagnosis import Finding, Place, Sign
+from vmforge.builders.diagnosis import Evidence, Finding, Place, Sign
 from vmforge.builders.qemu.guest import Watch
-from vmforge.builders.qemu.lookout import Conviction
+from vmforge.builders.qemu.lookout import _trace
 from vmforge.errors import CommunicatorError, HostError, Interrupted, MachineError
 from vmforge.hypervisor.machine import VirtualMachine
 from vmforge.sdk import Cancellation
 
 
-def finding(*, certain: bool = True, unless_attended: bool = False, id: str = "panic") -> Finding:
-    patterns = {Place.SCREEN: re.compile("panic")}
-    sign = Sign(id, "t", "n", patterns, certain=certain, hold=5, unless_attended=unless_attended)
-    return Finding(sign, "t", "n", (Place.SCREEN,))
-
-
-def weigh(conviction: Conviction, found: Finding, *seen: tuple[float, str]) -> list[bool]:
-    """What is thought of a finding at each of these times, on a screen that says this."""
-    return [conviction.weigh((found,), partial(_says, screen), now) is found for now, screen in seen]
-
-
-def _says(screen: str, found: Finding) -> str:
-    return screen
-
-
-def test_a_sign_that_stands_long_enough() -> None:
-    conviction = Conviction(patience=1, attended=False)
-    assert weigh(conviction, finding(), (0, "a"), (4.9, "a"), (5, "a")) == [False, False, True]
-
-
-def test_emulation_asks_for_patience() -> None:
-    conviction = Conviction(patience=3, attended=False)
-    assert weigh(conviction, finding(), (0, "a"), (14, "a"), (15, "a")) == [False, False, True]
-
-
-def test_a_screen_that_moves_is_alive() -> None:
-    conviction = Conviction(patience=1, attended=False)
-    assert not any(weigh(conviction, finding(), (0, "a"), (4, "b"), (8, "c"), (12, "d")))
-
-
-def test_a_sign_that_went_away_starts_again() -> None:
-    conviction = Conviction(patience=1, attended=False)
-    assert weigh(conviction, finding(), (0, "a")) == [False]
-    assert not conviction.weigh((), lambda _: "b", 3)
-    assert weigh(conviction, finding(), (6, "a"), (10, "a"), (11, "a")) == [False, False, True]
-
-
-@pytest.mark.parametrize("found", [finding(certain=False), finding(unless_attended=True)])
-def test_what_does_not_end_a_wait(found: Finding) -> None:
-    conviction = Conviction(patience=1, attended=True)
-    assert not any(weigh(conviction, found, (0, "a"), (60, "a")))
-
-
-def test_an_unattended_build_has_nobody_to_answer() -> None:
-    conviction = Conviction(patience=1, attended=False)
-    assert weigh(conviction, finding(unless_attended=True), (0, "a"), (60, "a")) == [False, True]
-
-
-def test_who_goes_on_is_not_told_again() -> None:
-    conviction = Conviction(patience=1, attended=False)
-    assert weigh(conviction, finding(), (0, "a"), (5, "a"), (60, "a")) == [False, True, False]
+@pytest.mark.parametrize(
+    "news", [{"serial": ("Generating keys",)}, {"http": ("/late.sh 200",)}, {"ssh": "x"}]
+)
+def test_nothing_may_move_anywhere_for_a_sign_of_an_idle_guest(news: dict[str, Any]) -> None:
+    still = Evidence(screen=("base login:",), ssh="connection refused")
+    moved = replace(still, **news)
+    pattern = {Place.SCREEN: re.compile("login:")}
+    sign = Sign("s", "t", "n", pattern)
+    found = Finding(sign, "t", "n", (Place.SCREEN,))
+    idle = replace(found, sign=replace(sign, idle=True))
+    assert _trace(still, found) == _trace(moved, found)
+    assert _trace(still, idle) != _trace(moved, idle)
 
 
 class Machine:

@@ -13,6 +13,7 @@ from vmforge.builders.answer_files import AnswerFileOptions, AnswerFileServer
 from vmforge.builders.diagnosis import read_signs
 from vmforge.builders.qemu.witness import SerialLog, Witness
 from vmforge.console.framebuffer import Framebuffer, png
+from vmforge.console.screen import ScreenReader
 from vmforge.errors import CommunicatorError, MachineError
 from vmforge.hypervisor.machine import VirtualMachine
 from vmforge.sdk import BuildContext
@@ -35,6 +36,9 @@ class Machine:
             raise MachineError("no screen")
         return png(BLACK)
 
+    def text_memory(self) -> bytes:
+        raise MachineError("this machine has none")
+
     def qemu_log_tail(self) -> str:
         return self.words
 
@@ -42,7 +46,7 @@ class Machine:
 def witness(machine: Machine, context: BuildContext) -> Witness:
     server = AnswerFileServer(AnswerFileOptions(http_content={"/ks.cfg": "x"}), context, "127.0.0.1")
     signs = tuple(read_signs({"VMFORGE_SIGNS": "/nonexistent"}).signs.values())
-    return Witness(cast(VirtualMachine, machine), server, context, signs)
+    return Witness(cast(VirtualMachine, machine), server, context, signs, ScreenReader(machine.text_memory))
 
 
 @pytest.fixture
@@ -125,3 +129,15 @@ def test_what_was_said_before_a_restart_is_forgotten(serial: Path) -> None:
 
 def test_a_machine_without_a_serial_log() -> None:
     assert SerialLog(cast(VirtualMachine, Machine(None))).lines() == ()
+
+
+def test_a_server_that_has_answered_is_there(tmp_path: Path, serial: Path) -> None:
+    seen = witness(Machine(serial), fake_context(tmp_path))
+    live = seen.context.live
+    assert seen.evidence().ssh == ""
+    live.note("SSH", "banner `SSH-2.0-x`")
+    assert seen.evidence().ssh == "banner `SSH-2.0-x`"
+    live.note("SSH", "connection refused")
+    assert seen.evidence().ssh == "connection refused (it has answered before)"
+    seen.begin_anew()
+    assert seen.evidence().ssh == "connection refused"
