@@ -12,6 +12,7 @@ import typer
 
 from vmforge.cli import version
 from vmforge.cli.arguments import normalise
+from vmforge.cli.developer_log import developer_log
 from vmforge.cli.flags import Command, Group
 from vmforge.cli.terminal import Terminal, terminal
 from vmforge.errors import Interrupted, VmforgeError
@@ -22,6 +23,9 @@ _COMMANDS: Final = (
     "post_process",
     "shell",
     "cache",
+    "iso",
+    "bundle",
+    "lock",
     "validate",
     "inspect",
     "fmt",
@@ -31,6 +35,8 @@ _COMMANDS: Final = (
     "console_read",
     "convert",
     "init",
+    "os",
+    "new",
     "docs",
     "doctor",
     "version",
@@ -82,7 +88,8 @@ def run(arguments: Sequence[str]) -> int:
     module = plain[0].replace("-", "_") if plain else ""
     names = (module,) if module in _COMMANDS else _COMMANDS
     try:
-        status = _app(names)(args=plain, standalone_mode=False, obj=shown, prog_name="vmforge")
+        with developer_log(shown, os.environ):
+            status = _app(names)(args=plain, standalone_mode=False, obj=shown, prog_name="vmforge")
         return status if isinstance(status, int) else 0
     except VmforgeError as error:
         shown.failure(error)
@@ -100,7 +107,8 @@ def _usage(shown: Terminal, error: Exception) -> int:
     """typer's own complaints (unknown flag, missing argument); anything else is a bug."""
     format_message = getattr(error, "format_message", None)
     if format_message is None:
-        raise error
+        shown.bug(error)
+        return 1
     shown.usage(str(format_message()), str(getattr(getattr(error, "ctx", None), "command_path", "vmforge")))
     return 2
 

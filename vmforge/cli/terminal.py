@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 from vmforge.diagnostics import Diagnostic, DiagnosticError, Severity, read_source_line, render
 from vmforge.errors import VmforgeError
-from vmforge.sdk.redaction import Redactor
+from vmforge.sdk.redaction import Redactor, without_literals
 from vmforge.sdk.ui import Progress
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Terminal:
             if self.machine_readable:
                 self.machine("", "ui", "error", f"{diagnostic.severity}: {diagnostic.summary}")
                 continue
-            text = render(diagnostic, read_line)
+            text = render(diagnostic, lambda path, number: _discreet(path, read_line(path, number)))
             head, _, rest = text.partition("\n")
             colour = _RED if diagnostic.severity is Severity.ERROR else _YELLOW
             self._write(
@@ -113,6 +114,10 @@ class Terminal:
             self._write(self.err, f"\n{error.detail}")
         if error.hint:
             self._write(self.err, f"\nhint: {error.hint}")
+
+    def bug(self, error: BaseException) -> None:
+        """What nobody foresaw: its traceback, whose messages may hold anything."""
+        self._write(self.err, "".join(traceback.format_exception(error)).rstrip())
 
     def usage(self, message: str, command: str) -> None:
         """A command line that makes no sense."""
@@ -257,7 +262,7 @@ class _Bar:
         scaled = unit == "B"
         self._bar = tqdm(
             total=total,
-            desc=title,
+            desc=terminal.redactor(title),
             unit=unit,
             unit_scale=scaled,
             unit_divisor=1024 if scaled else 1000,
@@ -301,6 +306,10 @@ def terminal(*, machine_readable: bool, environment: Mapping[str, str]) -> Termi
     unwanted = any(environment.get(name) for name in ("NO_COLOR", "PACKER_NO_COLOR"))
     colour = sys.stdout.isatty() and not unwanted and not machine_readable
     return Terminal(sys.stdout, sys.stderr, colour=colour, machine_readable=machine_readable)
+
+
+def _discreet(path: str, line: str | None) -> str | None:
+    return None if line is None else without_literals(path, line)
 
 
 def _escape(text: str) -> str:

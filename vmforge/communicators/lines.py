@@ -26,8 +26,9 @@ class LineSplitter:
         *lines, rest = (self._rest + self._decoder.decode(data)).split("\n")
         for line in lines:
             self._emit(_last_drawing(line))
+        drawn = rest.rstrip("\r")
         # a final "\r" may be half a line end, so it stays
-        self._rest = rest[rest.rfind("\r", 0, -1) + 1 :]
+        self._rest = drawn.rpartition("\r")[2] + rest[len(drawn) :][:1]
         while len(self._rest) > _LONGEST_LINE:
             self._emit(self._rest[:_LONGEST_LINE])
             self._rest = self._rest[_LONGEST_LINE:]

@@ -75,7 +75,10 @@ class ManifestPostProcessor(PostProcessor[ManifestConfig]):
             for path in artifact.files
         ]
         fields = output_fields(context)
-        custom = {name: context.render(text, fields) for name, text in (config.custom_data or {}).items()}
+        custom = {
+            name: context.hide(context.render(text, fields))
+            for name, text in (config.custom_data or {}).items()
+        }
         return {
             "name": context.name,
             "builder_type": context.builder_type,

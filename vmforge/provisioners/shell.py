@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmforge.errors import CommunicatorError, Interrupted, VmforgeError
+from vmforge.provisioners.fate import fate_of
 from vmforge.provisioners.guest_files import GuestFiles
 from vmforge.scripts.script import (
     ScriptConfig,
     check_sources,
     check_status,
     check_variables,
-    variables_of,
+    guest_variables_of,
     write_variables,
 )
 from vmforge.sdk import BuildContext, Communicator, Duration, Machine, Problem, Provisioner, option
@@ -138,7 +139,7 @@ class ShellProvisioner(Provisioner[ShellConfig]):
             if variable_file:
                 files.put(variables.encode(), variable_file, mode=0o600)
             files.put(script.content, path, mode=0o755)
-            self._execute(context, communicator, script.title, command)
+            self._execute(context, communicator, script.title, command, path)
 
     @property
     def _execute_command(self) -> str:
@@ -148,15 +149,20 @@ class ShellProvisioner(Provisioner[ShellConfig]):
 
     def _variables(self, context: BuildContext) -> str:
         default = "export %s='%s'\n" if self.config.use_env_var_file else "%s='%s' "
-        return write_variables(variables_of(self.config, context), self.config.env_var_format or default)
+        variables = guest_variables_of(self.config, context)
+        return write_variables(variables, self.config.env_var_format or default)
 
-    def _execute(self, context: BuildContext, communicator: Communicator, title: str, command: str) -> None:
+    def _execute(
+        self, context: BuildContext, communicator: Communicator, title: str, command: str, path: str
+    ) -> None:
         try:
             status = communicator.run(command, lambda line, error: context.ui.output(line, error=error))
         except CommunicatorError as error:
             if not self.config.expect_disconnect and DISCONNECTED not in self.config.valid_exit_codes:
                 hint = "if the script restarts the guest, set `expect_disconnect = true`"
-                raise CommunicatorError(f"{title} lost its connection: {error.message}", hint=hint) from error
+                context.ui.message(f"{title} lost its connection; looking for it in the guest")
+                message = f"{title} lost its connection: {error.message}; {fate_of(path, communicator)}"
+                raise CommunicatorError(message, hint=hint) from error
             self._await_guest(context, communicator)
             return
         check_status(title, status, self.config.valid_exit_codes)

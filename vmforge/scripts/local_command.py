@@ -7,6 +7,7 @@ import platform
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -104,12 +105,13 @@ def _run_script(
     if len(arguments) == 1 and " " in arguments[0]:
         # a single string is a shell command: nobody has a program with such a name
         arguments = ["/bin/sh", "-c", *arguments]
-    status = run_process(
-        arguments,
-        environment=variables,
-        output=lambda line, error: context.ui.output(line, error=error),
-        cancellation=context.cancellation,
-    )
+    with _Discreet(arguments, context) as unseen:
+        status = run_process(
+            unseen,
+            environment=variables,
+            output=lambda line, error: context.ui.output(line, error=error),
+            cancellation=context.cancellation,
+        )
     check_status(title, status, config.valid_exit_codes)
 
 
@@ -118,6 +120,30 @@ def _linux_path(path: Path) -> str:
     text = str(path).replace("\\", "/")
     drive = re.match(r"([A-Za-z]):/", text)
     return f"/mnt/{drive[1].lower()}/{text[drive.end() :]}" if drive else text
+
+
+class _Discreet:
+    """A command line, with a script in place of a `-c TEXT` that holds a secret: everybody on this machine
+    may read a command line."""
+
+    def __init__(self, arguments: list[str], context: BuildContext) -> None:
+        self._arguments, self._context = arguments, context
+        self._file = ExitStack()
+
+    def __enter__(self) -> list[str]:
+        *before, flag, text = self._arguments if len(self._arguments) > 2 else ["", "", ""]
+        if flag != "-c" or self._context.hide(text) == text:
+            return self._arguments
+        descriptor, name = tempfile.mkstemp(prefix="command-", dir=self._context.scratch)
+        self._file.callback(Path(name).unlink, missing_ok=True)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        return [*before, str(Path(name).absolute())]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
 
 
 class _TemporaryScript:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import logging
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import threading
@@ -14,6 +16,8 @@ from typing import IO
 
 from vmforge.errors import HostError
 from vmforge.sdk import Cancellation, Output
+
+_log = logging.getLogger(__name__)
 
 # How long a process group gets between the request to end and the order.
 _GRACE_SECONDS = 2.0
@@ -31,6 +35,7 @@ def run_process(
     `Interrupted` on cancellation, once its process group is gone.
     """
     cancellation.check()
+    _log.debug("running %s", shlex.join(arguments))
     try:
         process = subprocess.Popen(
             list(arguments),
@@ -53,6 +58,7 @@ def run_process(
         except BaseException:
             watch.end_group()
             raise
+    _log.debug("`%s` ended with status %d", arguments[0], process.returncode)
     return process.returncode
 
 

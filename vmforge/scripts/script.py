@@ -93,10 +93,22 @@ def check_variables(config: ScriptOptions) -> Iterator[Problem]:
 
 
 def variables_of(config: ScriptOptions, context: BuildContext) -> dict[str, str]:
-    """All variables that a script gets, by name."""
+    """All variables that a script on this machine gets, by name."""
+    return dict(sorted((context.environment() | _own_variables(config)).items()))
+
+
+def guest_variables_of(config: ScriptOptions, context: BuildContext) -> dict[str, str]:
+    """All variables that a script in the guest gets, by name. One that names a proxy of its own, or the empty
+    one, is told of none but that."""
+    own = _own_variables(config)
+    chooses = any(name.lower() in ("http_proxy", "https_proxy") for name in own)
+    given = context.environment() if chooses else context.guest_environment()
+    return dict(sorted((given | own).items()))
+
+
+def _own_variables(config: ScriptOptions) -> dict[str, str]:
     pairs = (pair.partition("=") for pair in config.environment_vars)
-    own = {name: value for name, _, value in pairs}
-    return dict(sorted((context.environment() | own | dict(config.env or {})).items()))
+    return {name: value for name, _, value in pairs} | dict(config.env or {})
 
 
 def write_variables(variables: Mapping[str, str], format: str) -> str:

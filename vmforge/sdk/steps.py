@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,6 +15,8 @@ from vmforge.sdk.live import LiveStatus
 from vmforge.sdk.ui import Ui
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 # Wraps the work of one step: gets its title and the work, and decides whether it runs, runs again,
 # or is followed by a pause (`-on-error=ask`, `-debug`).
@@ -74,6 +77,7 @@ class Steps:
         self._cancellation.check()
         if not quiet:
             self._ui.say(title)
+        _log.debug("%s", title)
         started = time.monotonic()
         outcome: list[T] = []
 
@@ -88,7 +92,9 @@ class Steps:
             self.failed = self.failed or title
             raise
         finally:
-            self.times.append(StepTime(title, time.monotonic() - started))
+            seconds = time.monotonic() - started
+            self.times.append(StepTime(title, seconds))
+            _log.debug("%s: %.2f s", title, seconds)
         return outcome[0]
 
     def _explaining(self, work: Callable[[], T]) -> T:

@@ -158,7 +158,7 @@ def test_agent_is_forwarded_unless_told_otherwise(client: Any, sshd: Any) -> Non
 def test_algorithms_of_the_template(client: Any, sshd: Any) -> None:
     communicator = client.connect(
         sshd,
-        ssh_ciphers=["chacha20-poly1305@openssh.com", "aes256-ctr"],  # paramiko does not know the first
+        ssh_ciphers=["rot13", "aes256-ctr"],
         ssh_key_exchange_algorithms=["ecdh-sha2-nistp521"],
     )
     transport = communicator._session.transport
@@ -168,6 +168,11 @@ def test_algorithms_of_the_template(client: Any, sshd: Any) -> None:
 
 def test_fastest_cipher_comes_first(client: Any, sshd: Any) -> None:
     assert client.connect(sshd)._session.transport.local_cipher == "aes128-gcm@openssh.com"
+
+
+def test_fastest_cipher_of_an_emulated_guest_comes_first(client: Any, sshd: Any) -> None:
+    transport = client.connect(sshd, time_scale=10)._session.transport
+    assert transport.local_cipher == transport.remote_cipher == "chacha20-poly1305@openssh.com"
 
 
 def test_algorithms_that_nobody_knows(client: Any, sshd: Any) -> None:

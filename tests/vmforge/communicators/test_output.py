@@ -25,6 +25,7 @@ def split(*pieces: bytes) -> list[str]:
         ((b"one\n\ntwo",), ["one", "", "two"]),
         ((b"dos\r\nline\r\n",), ["dos", "line"]),
         ((b"cut\r", b"\nnext"), ["cut", "next"]),
+        ((b"cut\r\r", b"\nnext"), ["cut", "next"]),
         ((b" 10%\r 50%\r", b"100%\n"), ["100%"]),
         ((b" 10%\r100%\r",), ["100%"]),
         ((b"gr\xc3", b"\xbc\xc3\x9fe\n"), ["grüße"]),

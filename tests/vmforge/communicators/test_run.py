@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,3 +128,43 @@ def test_threads_are_gone_after_close(client: Any, sshd: Any) -> None:
     while set(threading.enumerate()) - before:
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def discreet(client: Any, sshd: Any, **options: Any) -> Any:
+    client.context = replace(client.context, hide=lambda text: text.replace("CANARY", "<sensitive>"))
+    return client.connect(sshd, **options)
+
+
+@pytest.mark.parametrize("pty", [False, True])
+def test_command_with_a_secret_is_on_no_command_line(pty: bool, client: Any, sshd: Any) -> None:
+    communicator = discreet(client, sshd, ssh_pty=pty)
+    command = "X='CANARY'; tr '\\0' ' ' < /proc/$$/cmdline; tr '\\0' ' ' < /proc/$PPID/cmdline; echo; "
+    for _ in range(2):
+        status, lines = collect(communicator, f'{command} echo "${{#X}}"; exit 7', timeout=20)
+        assert (status, lines[-1]) == (7, ("6", False))
+        assert "CANARY" not in str(lines)
+        assert "eval" in lines[0][0]
+
+
+def test_command_with_a_secret_has_an_empty_standard_input(client: Any, sshd: Any) -> None:
+    status, lines = collect(discreet(client, sshd), ": CANARY; cat; echo end", timeout=20)
+    assert (status, lines) == (0, [("end", False)])
+
+
+def test_long_command_with_a_secret(client: Any, sshd: Any) -> None:
+    text = "x" * 100_000
+    _, lines = collect(discreet(client, sshd), f": CANARY; echo {text}")
+    assert "".join(line for line, _ in lines) == text
+
+
+def test_half_a_secret_is_not_shown(client: Any, sshd: Any) -> None:
+    with pytest.raises(CommunicatorError) as caught:
+        discreet(client, sshd).run("x" * 40 + " = 1; y=12345678CANARY; sleep 30", timeout=0.3)
+    assert "CAN" not in caught.value.message
+
+
+def test_shell_that_does_not_read_commands_gets_them_as_they_are(
+    client: Any, sshd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmforge.communicators.ssh.discretion._FROM_INPUT", "no-such-command")
+    assert collect(discreet(client, sshd), "echo CANARY")[1] == [("CANARY", False)]

@@ -316,3 +316,32 @@ def test_times_do_not_belong_to_a_layer() -> None:
         "start_retry_timeout",
         "pause_after",
     ]
+
+
+_PROXIES = ['echo "$http_proxy|$https_proxy|$no_proxy"']
+
+
+def test_a_script_is_told_of_the_package_cache(guest: Guest) -> None:
+    guest.run({"PackageProxy": "http://10.0.2.2:4000"}, inline=_PROXIES)
+    proxy = "http://10.0.2.2:4000"
+    # what this machine serves to the guest is asked for directly
+    assert guest.output == [f"{proxy}|{proxy}|localhost,127.0.0.1,::1,10.0.2.2"]
+
+
+def test_without_a_package_cache_a_script_is_told_of_no_proxy(guest: Guest) -> None:
+    guest.run({"PackageProxy": ""}, inline=['env | grep -c _proxy= || echo "none"'])
+    assert guest.output[-1] == "none"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"environment_vars": ["http_proxy="]}, "||"),
+        ({"env": {"HTTPS_PROXY": "http://own:1", "https_proxy": "http://own:1"}}, "|http://own:1|"),
+    ],
+)
+def test_a_script_with_a_proxy_of_its_own_is_told_of_no_other(
+    guest: Guest, options: dict[str, Any], expected: str
+) -> None:
+    guest.run({"PackageProxy": "http://10.0.2.2:4000"}, inline=_PROXIES, **options)
+    assert guest.output == [expected]

@@ -15,8 +15,9 @@ from vmforge.sdk import Cancellation, Output
 from vmforge.sdk.values import format_seconds
 
 # The agent keeps a program's output to itself until the end, and no more than 16 MiB. So on Unix it goes to
-# two files, which are read meanwhile. They are appended to: they exist already, and stay the same ones.
-_UNIX = 'exec /bin/sh -c "$1" >>"$0.out" 2>>"$0.err" </dev/null'
+# two files, which are read meanwhile. They are appended to: they exist already, and stay the same ones. The
+# command comes on standard input, as everybody in the guest may read a command line.
+_UNIX = 'exec >>"$0.out" 2>>"$0.err"; c=$(cat) && exec </dev/null && eval "$c"'
 _UNIX_BASE, _WINDOWS_BASE = "/tmp/.vmforge-agent-", "C:\\Windows\\Temp\\vmforge-agent-"
 
 _PAUSE_FIRST, _PAUSE_MOST, _GROWTH = 0.02, 0.5, 1.4
@@ -53,7 +54,7 @@ class Execution:
                 read = [self._read(handle, i) for i, handle in enumerate(handles)]
                 return any(read)
 
-            process = self._guest.start("/bin/sh", ["-c", _UNIX, base, command], capture=False)
+            process = self._guest.start("/bin/sh", ["-c", _UNIX, base], capture=False, said=command.encode())
             progress = self._follow(process, read_along)
             while read_along():
                 pass

@@ -40,9 +40,11 @@ class Guest:
     def __init__(self, agent: GuestAgent, cancellation: Cancellation, *, windows: bool) -> None:
         self._agent, self._cancellation, self.windows = agent, cancellation, windows
 
-    def start(self, path: str, arguments: Sequence[str], *, capture: bool) -> int:
-        """Start a program; returns the number to ask for it by."""
-        options = {"path": path, "arg": list(arguments), "capture-output": capture}
+    def start(self, path: str, arguments: Sequence[str], *, capture: bool, said: bytes = b"") -> int:
+        """Start a program, with `said` on its standard input; returns the number to ask for it by."""
+        options: dict[str, object] = {"path": path, "arg": list(arguments), "capture-output": capture}
+        if said:
+            options["input-data"] = base64.b64encode(said).decode("ascii")
         return int(self._ask("guest-exec", options)["pid"])
 
     def look(self, process: int) -> Progress:

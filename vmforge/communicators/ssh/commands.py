@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
 import threading
@@ -14,10 +15,13 @@ from paramiko.agent import AgentRequestHandler
 
 from vmforge.communicators.lines import LineSplitter
 from vmforge.communicators.readiness import Deadline
-from vmforge.communicators.ssh.session import Session, lost
+from vmforge.communicators.ssh.discretion import Discretion
+from vmforge.communicators.ssh.session import Session, in_packets, lost
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import Output
 from vmforge.sdk.values import format_seconds
+
+_log = logging.getLogger(__name__)
 
 # How long output may stay silent after the command itself has ended, before the rest is taken to belong to
 # a process that it left behind: that one may hold the channel open for ever.
@@ -39,27 +43,35 @@ def run_command(
     timeout: float | None,
     pty: bool,
     forward_agent: bool,
+    discretion: Discretion,
 ) -> int:
     """The command's exit status. Its standard input is empty.
 
     Raises `CommunicatorError` when the connection breaks, the time-out (in seconds) passes or no exit
     status comes; `Interrupted` as soon as the build is told to stop.
     """
-    title = _title_of(command)
+    title = _title_of(discretion.hide(command))  # half a secret would not be recognized
+    _log.debug("in the guest: %s", discretion.hide(command))
     with session.guard(f"`{title}` ran"), ExitStack() as stack:
+        line, said = command, b""
+        if discretion.concerns(command, session):
+            line, said = discretion.wrap(command, session, pty=pty)
         channel = session.open_channel()
         stack.callback(channel.close)
         if pty:
             channel.get_pty("xterm", 80, 40)
         if forward_agent and "SSH_AUTH_SOCK" in os.environ:
             stack.callback(AgentRequestHandler(channel).close)
-        channel.exec_command(command)
+        channel.exec_command(line)
+        for piece in in_packets(said):
+            channel.sendall(piece)
         channel.shutdown_write()
         deadline = Deadline(timeout)
         _stream(channel, output or _ignore, deadline)
         if not _ended(channel, deadline):
             raise CommunicatorError(f"`{title}` did not end within {format_seconds(timeout or 0)}")
         status = channel.recv_exit_status()
+    _log.debug("`%s` ended with status %d", title, status)
     return status if status >= 0 else _no_status(session, title)
 
 

@@ -13,6 +13,7 @@ from vmforge.communicators.ssh import folders, streams, terminal
 from vmforge.communicators.ssh.commands import run_command
 from vmforge.communicators.ssh.config import SshConfig
 from vmforge.communicators.ssh.dialer import Dialer
+from vmforge.communicators.ssh.discretion import Discretion
 from vmforge.communicators.ssh.file_channels import FileChannels
 from vmforge.communicators.ssh.resuming import Upload
 from vmforge.communicators.ssh.session import Session
@@ -44,6 +45,7 @@ class SshCommunicator:
         self._dialer, self._session = dialer, session
         self._channels = FileChannels(config.ssh_file_transfer_method, context.ui)
         self._tar: bool | None = None
+        self._discretion = Discretion(context.hide)
         self._dialing = threading.Lock()
         self._closed = threading.Event()
         self._stop = Cancellation()
@@ -56,6 +58,7 @@ class SshCommunicator:
             timeout=timeout,
             pty=self._config.ssh_pty,
             forward_agent=not self._config.ssh_disable_agent_forwarding,
+            discretion=self._discretion,
         )
 
     def interact(self) -> int:

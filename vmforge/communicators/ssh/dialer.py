@@ -73,7 +73,9 @@ class Dialer:
         self._ui, self._cancellation, self._live = context.ui, context.cancellation, context.live
         self._endpoint, self.time_scale = endpoint, time_scale
         self._pin = HostKeyPin(may_change=config.ssh_host_key_changes)
-        self._algorithms = Algorithms(config.ssh_ciphers, config.ssh_key_exchange_algorithms, self._pin.order)
+        self._algorithms = Algorithms(
+            config.ssh_ciphers, config.ssh_key_exchange_algorithms, self._pin.order, emulated=time_scale > 1
+        )
         self._route = Route.of(config, context)
         self._local = _tunnels(config.ssh_local_tunnels, context)
         self._remote = _tunnels(config.ssh_remote_tunnels, context)

@@ -12,12 +12,13 @@ from typing import IO, cast
 
 from vmforge.communicators.local_files import Advance, arriving
 from vmforge.communicators.ssh import streams, transfer
-from vmforge.communicators.ssh.session import Session
+from vmforge.communicators.ssh.session import PACKET, Session
 from vmforge.communicators.ssh.sftp import Sftp
 from vmforge.communicators.ssh.streams import Pipe
 from vmforge.errors import CommunicatorError
 
-_BUFFER = 256 * 1024
+# Whole packets.
+_BUFFER = 8 * PACKET
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ import threading
 
 import paramiko
 
-# what fits into one packet: paramiko copies all that it is given for each
-_CHUNK = 32 * 1024
+from vmforge.communicators.ssh.session import PACKET
 
 
 def join(channel: paramiko.Channel, connection: socket.socket, *, half_close: bool) -> None:
@@ -34,7 +33,7 @@ def _run(channel: paramiko.Channel, connection: socket.socket, half_close: bool)
     outward = threading.Thread(target=_send, args=args, daemon=True, name="vmforge-ssh-joint-out")
     outward.start()
     with contextlib.suppress(OSError):
-        while data := channel.recv(_CHUNK):
+        while data := channel.recv(PACKET):
             connection.sendall(data)
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR if channel.closed or not half_close else socket.SHUT_WR)
@@ -45,7 +44,7 @@ def _run(channel: paramiko.Channel, connection: socket.socket, half_close: bool)
 
 def _send(channel: paramiko.Channel, connection: socket.socket, half_close: bool) -> None:
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-        while data := connection.recv(_CHUNK):
+        while data := connection.recv(PACKET):
             channel.sendall(data)
         if half_close:
             channel.shutdown_write()

@@ -15,9 +15,12 @@ from vmforge.sdk import Cancellation
 # How long paramiko's thread may take to notice that the connection has ended, in seconds.
 _NOTICE = 0.3
 
-
 # How long to try for a channel that the server refuses, in seconds.
 _CROWDED = 2.0
+
+# The most that paramiko puts into one packet: what servers take, less what it keeps for itself. One byte more
+# is a second packet.
+PACKET = 32 * 1024 - 64
 
 
 class Session:
@@ -114,6 +117,13 @@ class Session:
                 self.transport.global_request("keepalive@openssh.com", wait=True)
             except (paramiko.SSHException, EOFError, OSError):
                 return
+
+
+def in_packets(data: bytes) -> Iterator[bytes]:
+    """The pieces that travel in one packet each: of more, paramiko copies all that is left for each."""
+    view = memoryview(data)
+    for start in range(0, len(view), PACKET):
+        yield bytes(view[start : start + PACKET])
 
 
 def _nothing_to_close() -> None:

@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 import paramiko
-from paramiko.sftp import SFTPError
+from paramiko.sftp import CMD_EXTENDED, SFTPError
 
 from vmforge.communicators.local_files import Advance
 from vmforge.communicators.ssh import transfer
-from vmforge.communicators.ssh.session import Session
+from vmforge.communicators.ssh.session import Session, in_packets
 from vmforge.errors import CommunicatorError
 
-# What every server takes in one request.
-_CHUNK = 32 * 1024
+# What every server takes in one request, and the most that is worth its memory: 8 packets of SSH.
+_CHUNK, _LARGEST_CHUNK = 32 * 1024, 255 * 1024
+
+# https://github.com/openssh/openssh-portable/blob/master/PROTOCOL section 4.8
+_LIMITS, _EXTENDED_REPLY = "limits@openssh.com", 201
 
 # paramiko makes an OSError of a server's bad answer, without the path and mostly without an errno; others are
 # the local file's or the connection's.
@@ -29,6 +32,19 @@ _STATUS_ERRNOS = (None, errno.EACCES, errno.ENOENT)
 # Read requests under way at once, 8 MiB: paramiko looks only every 10 ms whether more may be sent. That and
 # its default window were the fastest of what was tried; larger windows make its buffers slow.
 _READS = 256
+
+
+class _Client(paramiko.SFTPClient):
+    """paramiko's, which hands a large request to the channel in packets: the channel would copy all that is
+    left for each."""
+
+    def ask(self, extension: str) -> tuple[int, paramiko.Message]:
+        answer: tuple[int, paramiko.Message] = self._request(CMD_EXTENDED, extension)  # type: ignore[attr-defined]
+        return answer
+
+    def _write_all(self, out: bytes) -> None:
+        for piece in in_packets(out):
+            super()._write_all(piece)  # type: ignore[misc]
 
 
 class NoSubsystem(Exception):
@@ -44,24 +60,26 @@ class Sftp:
         channel = session.open_channel()
         try:
             channel.invoke_subsystem("sftp")
-            self._client = paramiko.SFTPClient(channel)
+            self._client = _Client(channel)
         except (paramiko.SSHException, SFTPError, EOFError, OSError) as error:
             if not session.survived():
                 raise
             channel.close()
             raise NoSubsystem from error
+        self._chunk: int | None = None
 
     def upload(
         self, source: BinaryIO, destination: str, mode: int | None, advance: Advance, offset: int = 0
     ) -> None:
-        how = "r+" if offset else "w"
+        size, how = self._largest_write(), "r+" if offset else "w"
         with self._statuses("write", destination), self._client.open(destination, how) as remote:
             if mode is not None:
                 remote.chmod(mode)
             remote.seek(offset)
             remote.set_pipelined(True)
-            chunk = source.read(_CHUNK)
-            while following := source.read(_CHUNK):
+            remote.MAX_REQUEST_SIZE = size
+            chunk = source.read(size)
+            while following := source.read(size):
                 remote.write(chunk)
                 advance(len(chunk))
                 chunk = following
@@ -69,6 +87,22 @@ class Sftp:
             remote.set_pipelined(False)
             remote.write(chunk)
             advance(len(chunk))
+
+    def _largest_write(self) -> int:
+        """How much the server takes in one request: an emulated guest takes a large one in less time than
+        several small ones."""
+        if self._chunk is None:
+            self._chunk = _CHUNK
+            try:
+                kind, answer = self._client.ask(_LIMITS)
+            except OSError:
+                if not self._session.survived():
+                    raise
+            else:
+                if kind == _EXTENDED_REPLY:
+                    _, _, most = (answer.get_int64() for _ in range(3))
+                    self._chunk = max(_CHUNK, min(most, _LARGEST_CHUNK))
+        return self._chunk
 
     def size(self, source: str) -> int | None:
         with self._statuses("read", source):

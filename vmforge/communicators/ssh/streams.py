@@ -8,9 +8,12 @@ from typing import BinaryIO
 
 from vmforge.communicators.local_files import Advance
 from vmforge.communicators.ssh import transfer
-from vmforge.communicators.ssh.session import Session, lost
+from vmforge.communicators.ssh.session import PACKET, Session, in_packets, lost
 
 _CHUNK = 32 * 1024
+
+# Eight packets.
+_LARGE = 8 * PACKET
 
 
 class Pipe:
@@ -32,20 +35,26 @@ class Pipe:
         self._channel.close()
 
     def write(self, data: bytes) -> int:
-        # for each packet paramiko copies all that it was given, so it gets small pieces
-        view = memoryview(data)
-        for start in range(0, len(view), _CHUNK):
-            self._channel.sendall(bytes(view[start : start + _CHUNK]))
-        return len(view)
+        for piece in in_packets(data):
+            self._channel.sendall(piece)
+        return len(data)
 
     def read(self, size: int = -1) -> bytes:
         self._take_complaint()
         return self._channel.recv(size if size > 0 else _CHUNK)
 
+    def end(self) -> None:
+        """There is no more input."""
+        self._channel.shutdown_write()
+
+    def read_all(self) -> bytes:
+        """All that is left of the output."""
+        return b"".join(iter(self.read, b""))
+
     def finish(self) -> int:
         """End the input, wait for the command to end, and return its exit status (negative when it was
         killed). Raises `CommunicatorError` if the connection breaks."""
-        self._channel.shutdown_write()
+        self.end()
         while self._channel.recv(_CHUNK):
             pass
         status = self._channel.recv_exit_status()
@@ -85,7 +94,7 @@ class Cat:
             command = f"dd of={path} {blocks} conv=notrunc"
         with Pipe(self._session, command) as pipe:
             try:
-                while data := source.read(_CHUNK):
+                while data := source.read(_LARGE):
                     pipe.write(data)
                     advance(len(data))
             except OSError as error:
@@ -134,10 +143,7 @@ def size_and_digest(session: Session, path: str) -> tuple[int, str] | None:
     """A regular file's size and SHA-256; None where the guest cannot tell."""
     quoted = _quoted(path)
     with Pipe(session, f"[ -f {quoted} ] && wc -c < {quoted} && sha256sum < {quoted}") as pipe:
-        answer = b""
-        while data := pipe.read():
-            answer += data
-        words = answer.decode("ascii", "replace").split()
+        words = pipe.read_all().decode("ascii", "replace").split()
         if pipe.finish() != 0 or len(words) < 2 or not words[0].isdigit():
             return None
     return int(words[0]), words[1]

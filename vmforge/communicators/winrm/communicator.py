@@ -26,10 +26,12 @@ class WinRmCommunicator:
 
     def __init__(self, context: BuildContext, dialer: Dialer, session: Session) -> None:
         self._ui, self._dialer, self._session = context.ui, dialer, session
+        self._hide = context.hide
 
     def run(self, command: str, output: Output | None = None, *, timeout: float | None = None) -> int:
         """See `Communicator.run`; the guest's shell is `cmd`."""
-        title, deadline = _title_of(command), Deadline(timeout)
+        # half a secret would not be recognized
+        title, deadline = _title_of(self._hide(command)), Deadline(timeout)
         show = output or _ignore
         streams = (LineSplitter(lambda line: show(line, False)), LineSplitter(lambda line: show(line, True)))
         with self._session.process(f"`{title}` ran", command) as process:

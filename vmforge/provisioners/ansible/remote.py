@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmforge.errors import CommandFailed
+from vmforge.provisioners.ansible.arguments import out_of_sight
 from vmforge.provisioners.ansible.config import AnsibleConfig, check_ansible
 from vmforge.provisioners.ansible.galaxy import Requirements
 from vmforge.provisioners.ansible.inventory import Inventory
@@ -19,6 +20,7 @@ from vmforge.provisioners.guest_access import GuestAccess, Login
 from vmforge.provisioners.local_paths import paths_of
 from vmforge.scripts.process import run_process
 from vmforge.sdk import BuildContext, Machine, Problem, Provisioner
+from vmforge.sdk.network import RemoteInput, RemoteKind
 
 _ROLES_PATH = "~/.ansible/roles:/usr/share/ansible/roles:/etc/ansible/roles"
 _COLLECTIONS_PATH = "~/.ansible/collections:/usr/share/ansible/collections"
@@ -35,6 +37,11 @@ class AnsibleProvisioner(Provisioner[AnsibleConfig]):
     @classmethod
     def check(cls, config: AnsibleConfig) -> Iterable[Problem]:
         return check_ansible(config)
+
+    @classmethod
+    def remote_inputs(cls, config: AnsibleConfig) -> Iterable[RemoteInput]:
+        if config.galaxy_file is not None:
+            yield RemoteInput(RemoteKind.PROGRAM, f"what `{config.galaxy_file}` names, by `ansible-galaxy`")
 
     @property
     def cacheable(self) -> bool:
@@ -98,7 +105,8 @@ class _Run:
                 "--ssh-extra-args",
                 " ".join(config.ansible_ssh_extra_args or self._ssh_arguments()),
             ]
-        arguments += [self.context.render(argument, self.context.data) for argument in config.extra_arguments]
+        extra = [self.context.render(argument, self.context.data) for argument in config.extra_arguments]
+        arguments += out_of_sight(extra, self.context.hide, self.sockets)
         self._run([*arguments, str(config.playbook_file.absolute())])
 
     def _ssh_arguments(self) -> tuple[str, ...]:
