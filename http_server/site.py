@@ -158,6 +158,26 @@ class FolderSite:
         return _resource_of("index.html", _listing(real))
 
 
+class WidenedSite:
+    """A site, and contents at paths where it offers nothing."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self.more = ContentSite({})
+
+    def find(self, path: str) -> Found:
+        found = self._site.find(path)
+        if not isinstance(found, Refused) or found.status != 404:
+            return found
+        further = self.more.find(path)
+        return found if isinstance(further, Refused) else further
+
+    def paths(self) -> Iterator[str]:
+        own = list(self._site.paths())
+        yield from own
+        yield from (path for path in self.more.paths() if path not in own)
+
+
 def _resource_of(path: str, body: bytes) -> Resource:
     tag = hashlib.sha256(body).hexdigest()[:32]
     return Resource(io.BytesIO(body), len(body), content_type(path, body[:1024]), f'"{tag}"')
