@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -137,6 +137,14 @@ class Store:
         if record is None or record.get("key") != key:
             return None
         return {name: str(value) for name, value in record.items() if name != "key"}
+
+    def bindings(self, prefix: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """The keys that begin with `prefix`, and what `bind` noted for each; in no order."""
+        for path in (self.root / "index").glob("*.json"):
+            record = read_record(path) or {}
+            key = str(record.pop("key", ""))
+            if key.startswith(prefix) and path == self._index(key):
+                yield key, {name: str(value) for name, value in record.items()}
 
     def unbind(self, key: str, record: Mapping[str, str]) -> None:
         """Forget what a key leads to, if that is `record` and nobody is about to note something new."""

@@ -1,4 +1,4 @@
-"""The cache as text and as JSON: tables of layers and ISOs, and one layer described.
+"""The cache as text and as JSON: tables of layers, ISOs and mirrors, and one layer described.
 
 Contents of layers are never shown: they hold what the build and the guest know.
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from vmforge.cache import StoredObject
     from vmforge.cache.layers import Layer, LayerStore
+    from vmforge.package_cache import Kept
 
 _SHORT: Final = 8
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -29,7 +30,7 @@ def layer_tables(store: LayerStore, layers: Sequence[Layer]) -> Iterator[str]:
         yield f"{build} in {template}"
         rows: list[tuple[str, ...]] = [("STEP", "ID", "AGE", "USED", "SIZE", "LIES ON", "")]
         rows += [_layer_row(store, layer) for layer in own]
-        yield from _table(rows)
+        yield from table(rows)
         yield ""
 
 
@@ -37,8 +38,8 @@ def _layer_row(store: LayerStore, layer: Layer) -> tuple[str, ...]:
     return (
         layer.step,
         short_id(layer),
-        _ago(layer.created),
-        _ago(layer.last_used),
+        ago(layer.created),
+        ago(layer.last_used),
         size_text(layer.size),
         layer.parent[:_SHORT] or "-",
         ", ".join(_states(store, layer)),
@@ -59,13 +60,35 @@ def iso_table(isos: Sequence[StoredObject]) -> Iterator[str]:
         yield "ISOs"
         rows = [("FROM", "ID", "USED", "SIZE")]
         rows += [
-            (origin_of(iso) or iso.path.name, iso.digest[:_SHORT], _ago(iso.last_used), size_text(iso.size))
+            (origin_of(iso) or iso.path.name, iso.digest[:_SHORT], ago(iso.last_used), size_text(iso.size))
             for iso in isos
         ]
-        yield from _table(rows)
+        yield from table(rows)
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+def package_table(packages: Sequence[StoredObject]) -> Iterator[str]:
+    """What is kept of each mirror; a line for each package would be thousands."""
+    from urllib.parse import urlsplit
+
+    hosts: dict[str, list[StoredObject]] = {}
+    for item in packages:
+        hosts.setdefault(urlsplit(item.origin).netloc.rpartition("@")[2] or "-", []).append(item)
+    if hosts:
+        yield "packages"
+        rows = [("FROM", "FILES", "USED", "SIZE")]
+        rows += [
+            (host, str(len(own)), ago(own[-1].last_used), size_text(sum(item.size for item in own)))
+            for host, own in sorted(hosts.items())
+        ]
+        yield from table(rows)
+
+
+def package_as_json(kept: Kept) -> dict[str, object]:
+    return {"url": kept.url, "sha256": kept.digest, "size": kept.size, "fetched": kept.fetched}
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Rows of equally many cells, the cells of a column below each other."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -86,14 +109,14 @@ def described(store: LayerStore, layer: Layer) -> Iterator[str]:
     yield f"layer     {layer.id}"
     yield f"after     {layer.step}"
     yield f"build     {layer.build} in {layer.template}"
-    yield f"made      {_ago(layer.created)} ago, last used {_ago(layer.last_used)} ago"
+    yield f"made      {ago(layer.created)} ago, last used {ago(layer.last_used)} ago"
     yield f"key       {layer.key}"
     yield f"folder    {layer.folder}"
     yield "lies on   " + (", ".join(_below(store, layer)) or "nothing")
     yield "files"
-    yield from _table([(name, size_text(size), layer.files.get(name, "-")) for name, size in _files(layer)])
+    yield from table([(name, size_text(size), layer.files.get(name, "-")) for name, size in _files(layer)])
     yield "inputs"
-    yield from _table(sorted(layer.inputs.items()) or [("-",)])
+    yield from table(sorted(layer.inputs.items()) or [("-",)])
 
 
 def _below(store: LayerStore, layer: Layer) -> list[str]:
@@ -144,7 +167,7 @@ def short_id(layer: Layer) -> str:
     return layer.id[:_SHORT]
 
 
-def _ago(moment: float) -> str:
+def ago(moment: float) -> str:
     """How long ago something was, in one unit: `3d`, `5m`."""
     seconds = max(0, round(time.time() - moment))
     return next((f"{seconds // unit}{name}" for unit, name in _UNITS if seconds >= unit), "0s")

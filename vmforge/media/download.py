@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
+from typing import Any
 
 import requests
 import urllib3
@@ -23,12 +24,15 @@ from vmforge.cache import require_space
 from vmforge.media.location import Remote
 from vmforge.media.partial import Origin, PartialFile
 from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.network import Network, NetworkRefused
 from vmforge.sdk.ui import Ui
 from vmforge.sdk.values import format_bytes, format_seconds
 
 _CHUNK = 64 * 1024
 _LONGEST_TEXT = 8 * 1024 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")
+# None keeps requests from what the environment says.
+_NO_PROXIES: Any = dict.fromkeys(("http", "https", "all"))
 # A status that may be another one when asked again.
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
@@ -56,14 +60,21 @@ class Patience:
 
 
 class Fetcher:
-    """Fetches for one build. Proxies and certificates are found as requests finds them (`https_proxy`,
-    `REQUESTS_CA_BUNDLE`, ...). Every method raises FetchFailed, and Interrupted at once when
-    the build is told to stop."""
+    """Fetches for one build, from mirrors where the `network` has such. Proxies and certificates are found as
+    requests finds them (`https_proxy`, `REQUESTS_CA_BUNDLE`, ...). Every method raises FetchFailed, also for
+    what may not be asked offline, and Interrupted at once when the build is told to stop."""
 
-    def __init__(self, ui: Ui, cancellation: Cancellation, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        ui: Ui,
+        cancellation: Cancellation,
+        patience: Patience | None = None,
+        network: Network | None = None,
+    ) -> None:
         self._ui = ui
         self._cancellation = cancellation
         self._patience = patience or Patience()
+        self._network = network or Network()
 
     def fetch(self, remote: Remote, partial: PartialFile, *, verifiable: bool) -> None:
         """Fetch what `partial` lacks, in as many attempts as there is progress.
@@ -90,16 +101,31 @@ class Fetcher:
             _check_status(response, HTTPStatus.OK)
             return _origin_of(remote, response)
 
-    def read_text(self, remote: Remote) -> str:
-        """A small text file."""
+    def read_bytes(self, remote: Remote) -> bytes:
+        """A small file."""
         with self._request("GET", remote) as response:
             _check_status(response, HTTPStatus.OK)
-            body = bytearray()
-            for chunk in self._chunks(remote, response):
-                body += chunk
-                if len(body) > _LONGEST_TEXT:
-                    raise FetchFailed(f"it is longer than {format_bytes(_LONGEST_TEXT)}")
-        return body.decode("utf-8", errors="replace")
+            return self._body(response, _LONGEST_TEXT)
+
+    def read_range(self, remote: Remote, start: int, count: int) -> tuple[bytes, int]:
+        """Bytes from the middle of a file, as many as there are up to `count`, and the file's size."""
+        asked = {"Range": f"bytes={start}-{start + count - 1}"}
+        with self._request("GET", remote, asked) as response:
+            if response.status_code == HTTPStatus.OK:
+                raise FetchFailed("the server sends files as a whole only")
+            _check_status(response, HTTPStatus.PARTIAL_CONTENT)
+            described = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if described is None or described[1] != str(start):
+                raise FetchFailed("the server sends another part of the file than was asked for")
+            return self._body(response, count), int(described[2])
+
+    def _body(self, response: requests.Response, longest: int) -> bytes:
+        body = bytearray()
+        for chunk in self._chunks(response):
+            body += chunk
+            if len(body) > longest:
+                raise FetchFailed(f"it is longer than {format_bytes(longest)}")
+        return bytes(body)
 
     def _attempt(self, remote: Remote, partial: PartialFile, verifiable: bool) -> None:
         with self._request("GET", remote, _resume_headers(remote, partial, verifiable)) as response:
@@ -111,7 +137,7 @@ class Fetcher:
             with self._ui.progress(remote.name, size) as progress:
                 progress.advance(partial.size)
                 try:
-                    for chunk in self._chunks(remote, response):
+                    for chunk in self._chunks(response):
                         partial.write(chunk)
                         progress.advance(len(chunk))
                 except FetchFailed as failure:
@@ -132,29 +158,45 @@ class Fetcher:
             **(headers or {}),
         }
         timeout = (self._patience.connect, self._patience.read)
+        place = self._place_of(remote)
+        offline = self._network.offline
 
         def ask() -> requests.Response:
+            # offline, neither a redirect nor a proxy may lead away from this machine
             return requests.request(
-                method, remote.url, headers=all_headers, stream=True, timeout=timeout, allow_redirects=True
+                method,
+                place.url,
+                headers=all_headers,
+                stream=True,
+                timeout=timeout,
+                allow_redirects=not offline,
+                proxies=_NO_PROXIES if offline else None,
             )
 
         try:
             response = _in_background(ask, self._cancellation)
         except requests.RequestException as error:
-            raise self._failure(remote, error) from error
+            raise self._failure(place.host, error) from error
         with response:
             yield response
 
-    def _chunks(self, remote: Remote, response: requests.Response) -> Iterator[bytes]:
+    def _place_of(self, remote: Remote) -> Remote:
+        """Where to ask for a file: its server, or a mirror's."""
+        try:
+            return Remote(self._network.locate(remote.url))
+        except NetworkRefused as refused:
+            raise FetchFailed(refused.message) from None
+
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
         with _CutOnCancel(response, self._cancellation):
             try:
                 yield from response.raw.stream(_CHUNK, decode_content=False)
             except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
                 self._cancellation.check()
-                raise self._failure(remote, error) from error
+                raise self._failure(Remote(response.url).host, error) from error
         self._cancellation.check()
 
-    def _failure(self, remote: Remote, error: BaseException) -> FetchFailed:
+    def _failure(self, host: str, error: BaseException) -> FetchFailed:
         """The sentence for an exception. Its own text is not used: it may hold the URL's password."""
         connect, read = (format_seconds(span) for span in (self._patience.connect, self._patience.read))
         causes = list(_causes(error))
@@ -162,12 +204,12 @@ class Fetcher:
             for cause in causes:
                 if isinstance(cause, kinds):
                     detail = getattr(cause, "verify_message", "")
-                    sentence = text.format(host=remote.host, connect=connect, read=read, detail=detail)
+                    sentence = text.format(host=host, connect=connect, read=read, detail=detail)
                     return FetchFailed(sentence, passing=passing)
         for cause in causes:
             if type(cause) is OSError and cause.strerror:  # no route to host, network is unreachable
-                return FetchFailed(f"`{remote.host}` cannot be reached: {cause.strerror.lower()}")
-        return FetchFailed(f"the connection to `{remote.host}` broke", passing=True)
+                return FetchFailed(f"`{host}` cannot be reached: {cause.strerror.lower()}")
+        return FetchFailed(f"the connection to `{host}` broke", passing=True)
 
 
 # In the order of how much they explain: one failure is raised from another several times over.
@@ -198,7 +240,7 @@ def _resume_headers(remote: Remote, partial: PartialFile, verifiable: bool) -> d
     if not partial.size:
         return {}
     headers = {"Range": f"bytes={partial.size}-"}
-    same_source = partial.origin is not None and partial.origin.url == remote.url
+    same_source = partial.origin is not None and partial.origin.url == str(remote)
     if same_source and partial.origin is not None and partial.origin.validator:
         headers["If-Range"] = partial.origin.validator
     elif not verifiable:
@@ -251,6 +293,8 @@ def _check_status(response: requests.Response, wanted: HTTPStatus) -> None:
         raise FetchFailed(f"the server refuses access ({name})")
     if status in (404, 410):
         raise FetchFailed(f"the server has no such file ({name})")
+    if response.is_redirect:
+        raise FetchFailed(f"the server leads elsewhere ({name}), which is not followed offline")
     raise FetchFailed(f"the server answered {name}", passing=status in _PASSING)
 
 
@@ -259,7 +303,7 @@ def _origin_of(remote: Remote, response: requests.Response, size: int | None = N
     if size is None and length.isdecimal():
         size = int(length)
     headers = response.headers
-    return Origin(remote.url, headers.get("ETag", ""), headers.get("Last-Modified", ""), size)
+    return Origin(str(remote), headers.get("ETag", ""), headers.get("Last-Modified", ""), size)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import io
 import posixpath
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -23,6 +25,19 @@ from vmforge.media.iso_names import FolderNames
 _LONGEST_LABEL = 32
 _LONGEST_JOLIET_LABEL = 16
 _FILE_MODE, _PROGRAM_MODE = 0o100644, 0o100755
+# what pycdlib raises for damaged images, besides its own exceptions
+_DAMAGE = (PyCdlibException, ValueError, LookupError, struct.error)
+# platform ids of boot catalogs: El Torito 1.0 (section 2.1) and UEFI 2.10 (section 13.3.2.1)
+_PLATFORMS = {0: "BIOS", 1: "PowerPC", 2: "Mac", 0xEF: "UEFI"}
+
+
+@dataclass(frozen=True, slots=True)
+class BootEntry:
+    """An image that firmware boots from a medium (El Torito). `platform` is `BIOS`, `UEFI`, ...; `path` is
+    empty for an image that is no file."""
+
+    platform: str
+    path: str
 
 
 def write_iso(target: Path, contents: Contents, volume_label: str) -> None:
@@ -103,18 +118,24 @@ class IsoImage:
     """An ISO image that is open for reading inside the `with` block.
 
     Paths have slashes and no slash at the beginning. Names are Rock Ridge's, else Joliet's, else UDF's
-    (Windows), else the plain ones without version and in any case. Raises VmforgeError for what is
+    (Windows), else the plain ones without version; the last two in any case. Raises VmforgeError for what is
     no ISO image.
+
+    `file` is what to read in place of the file at `path`, which is then only its name; it stays open.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
         self.path = path
+        self._file = file
         self._image: Any = None
 
     def __enter__(self) -> IsoImage:
         image = pycdlib.PyCdlib()
         with self._translated("is not an ISO image"):
-            image.open(str(self.path))
+            if self._file is None:
+                image.open(str(self.path))
+            else:
+                image.open_fp(self._file)
         self._image = image
         return self
 
@@ -127,6 +148,34 @@ class IsoImage:
     def volume_id(self) -> str:
         """The label of the primary volume."""
         return bytes(self._image.pvd.volume_identifier).decode("latin-1").rstrip(" \0")
+
+    @property
+    def application_id(self) -> str:
+        """What made the image, or what it says of itself, in the primary volume."""
+        return bytes(self._image.pvd.application_identifier.text).decode("latin-1").strip(" \0")
+
+    @property
+    def size(self) -> int:
+        """The bytes of the primary volume, which the file is not shorter than if it is whole."""
+        return int(self._image.pvd.space_size) * int(self._image.logical_block_size)
+
+    def boot_entries(self) -> list[BootEntry]:
+        """What firmware may boot, the default first; empty for an image that does not boot."""
+        catalog = self._image.eltorito_boot_catalog
+        if catalog is None:
+            return []
+        first = catalog.validation_entry.platform_id
+        found = [(first, catalog.initial_entry)]
+        found += [
+            (section.platform_id, entry) for section in catalog.sections for entry in section.section_entries
+        ]
+        found += [(first, entry) for entry in catalog.standalone_entries]
+        with self._translated("cannot be read"):
+            paths = {self._extent(inner): path for path, inner in self._entries.items()}
+        return [
+            BootEntry(_PLATFORMS.get(platform, f"platform {platform}"), paths.get(entry.get_rba(), ""))
+            for platform, entry in found
+        ]
 
     def files(self) -> Iterator[str]:
         """The paths of all files; links are left out."""
@@ -142,6 +191,14 @@ class IsoImage:
         self._copy(path, output)
         return output.getvalue()
 
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        """A file of the image, to be read in parts. Raises VmforgeError when it is not there, or as soon as a
+        part cannot be read."""
+        inner = {self._tree: self._known(path)}
+        with self._translated(f"`{path}` in it is damaged"), self._image.open_file_from_iso(**inner) as file:
+            yield file
+
     def extract(self, path: str, target: Path) -> None:
         """Write a file of the image to `target`. Raises VmforgeError when it is not there."""
         staged = target.with_name(f"{target.name}.part")
@@ -155,11 +212,20 @@ class IsoImage:
             staged.unlink(missing_ok=True)
 
     def _copy(self, path: str, output: BinaryIO) -> None:
+        inner = self._known(path)
+        with self._translated(f"`{path}` in it is damaged"):
+            self._image.get_file_from_iso_fp(output, **{self._tree: inner})
+
+    def _known(self, path: str) -> str:
         inner = self._inner(path)
         if inner is None:
             raise VmforgeError(f"there is no file `{path}` in `{self.path}`")
-        with self._translated(f"`{path}` in it is damaged"):
-            self._image.get_file_from_iso_fp(output, **{self._tree: inner})
+        return inner
+
+    def _extent(self, inner: str) -> int:
+        """The block that a file's data begins at."""
+        inode = self._image.get_record(**{self._tree: inner}).inode
+        return int(inode.extent_location()) if inode is not None else -1
 
     def _inner(self, path: str) -> str | None:
         return self._entries.get(path) or self._folded.get(path.upper())
@@ -186,8 +252,9 @@ class IsoImage:
 
     @functools.cached_property
     def _folded(self) -> dict[str, str]:
-        """Plain names in any case: they are upper-case by rule, and mounted in lower case."""
-        if self._tree != "iso_path":
+        """Plain names in any case: they are upper-case by rule, and mounted in lower case. Windows does not
+        care for the case of its own."""
+        if self._tree not in ("iso_path", "udf_path"):
             return {}
         return {path.upper(): inner for path, inner in self._entries.items()}
 
@@ -199,7 +266,7 @@ class IsoImage:
     def _translated(self, what: str) -> Iterator[None]:
         try:
             yield
-        except PyCdlibException as error:
+        except _DAMAGE as error:
             raise VmforgeError(f"`{self.path}`: {what} ({error})") from error
         except OSError as error:
-            raise VmforgeError(f"`{self.path}` cannot be read: {error.strerror}") from error
+            raise VmforgeError(f"`{self.path}` cannot be read: {error.strerror or error}") from error

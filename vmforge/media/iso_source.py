@@ -9,12 +9,14 @@ from types import TracebackType
 
 from vmforge.cache import Store
 from vmforge.errors import DownloadError
-from vmforge.media.checksum import Algorithm, Checksum, ChecksumList, choose, parse_checksum, parse_list
+from vmforge.media.checksum import Algorithm, Checksum, ChecksumList, choose, parse_checksum
 from vmforge.media.download import Fetcher, FetchFailed, Patience
-from vmforge.media.location import Local, Remote, parse_location
+from vmforge.media.location import Local, Remote, key_of, mirrored, parse_location
 from vmforge.media.partial import Origin, PartialFile
 from vmforge.media.shelf import CacheShelf, Kept, Shelf, TargetShelf
+from vmforge.media.sums import SignedBy, SumsReader
 from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.network import Network
 from vmforge.sdk.ui import Progress, Ui
 from vmforge.sdk.values import format_bytes
 
@@ -41,6 +43,9 @@ def retrieve(
     again: bool = False,
     fetch: bool = True,
     patience: Patience | None = None,
+    network: Network | None = None,
+    stated_by: str = "the template",
+    signed: SignedBy | None = None,
 ) -> RetrievedIso:
     """The first of `urls` that can be had and is what `checksum` says.
 
@@ -48,29 +53,92 @@ def retrieve(
     `target_path`), also when several processes ask. Relative paths count from `base_dir`. With the
     checksum `none` a fetched file is used again as long as its server names the same version. With
     `again` everything is fetched, whatever was fetched before; without `fetch` what is not here already is
-    an error.
+    an error. A mirror of the `network` that is a folder of this machine has its files used where they are.
+    `stated_by` is who says what the checksum is; a list that has it is believed only when it is `signed` so,
+    where that is given.
     Raises DownloadError, HostError, Interrupted.
     """
     sources = [parse_location(url, base_dir) for url in urls]
     if not sources:
         raise DownloadError("no URL is given for the ISO", hint="set `iso_url`")
-    fetcher = Fetcher(ui, cancellation, patience)
-    stated = resolve_checksum(checksum, sources, fetcher, base_dir)
-    key = str(stated) if stated else "url:" + "\n".join(urls)
+    allowed = network or Network()
+    fetcher = Fetcher(ui, cancellation, patience, allowed)
+    stated = _remembered(checksum, urls, store, allowed, signed)
+    if stated is None:
+        reader = SumsReader(fetcher, ui, cancellation, base_dir, allowed)
+        stated = resolve_checksum(checksum, sources, reader, signed)
+        remember_listed(checksum, urls, stated, store, signed)
+    key = str(stated) if stated else url_key(urls)
     shelf: Shelf
-    if target_path is None:
+    if target_path is None or (allowed.offline and not (base_dir / target_path).exists()):
         shelf = CacheShelf(store, key, stated, extension)
     else:
         shelf = TargetShelf(store, key, stated, base_dir / target_path)
-    return _Retrieval(sources, stated, store, shelf, fetcher, ui, cancellation, again, fetch).run()
+    retrieval = _Retrieval(sources, stated, store, shelf, fetcher, ui, cancellation, allowed)
+    retrieval.again, retrieval.may_fetch, retrieval.stated_by = again, fetch, stated_by
+    return retrieval.run()
+
+
+def medium_key(urls: Sequence[str], checksum: str) -> str:
+    """What the medium of these URLs is kept under in the store, as far as an `iso_checksum` tells. Raises
+    ValueError for one that is malformed."""
+    parsed = parse_checksum(checksum)
+    if parsed is None:
+        return url_key(urls)
+    return listed_key(parsed, urls) if isinstance(parsed, ChecksumList) else str(parsed)
+
+
+def url_key(urls: Sequence[str]) -> str:
+    """What a medium without a checksum is kept under."""
+    return "url:" + "\n".join(map(key_of, urls))
+
+
+def listed_key(listed: ChecksumList, urls: Sequence[str]) -> str:
+    """Under which key the store remembers what a list said about the file of these URLs."""
+    return "listed:" + "\n".join(map(key_of, (listed.location, *urls)))
+
+
+def _remembered(
+    text: str, urls: Sequence[str], store: Store, network: Network, signed: SignedBy | None
+) -> Checksum | None:
+    """What a list that may not be asked now said when it was; checked by the same keys, if by any."""
+    try:
+        parsed = parse_checksum(text)
+    except ValueError:
+        return None
+    if not isinstance(parsed, ChecksumList) or network.allows(parsed.location):
+        return None
+    record = store.bound(listed_key(parsed, urls)) or {}
+    if signed is not None and record.get("keys") != signed.keys_digest():
+        return None
+    found = parse_checksum(record.get("checksum", "none"))
+    return found if isinstance(found, Checksum) else None
+
+
+def remember_listed(
+    text: str, urls: Sequence[str], stated: Checksum | None, store: Store, signed: SignedBy | None = None
+) -> None:
+    """Note what a list (`text` is an `iso_checksum`) said about the file of these URLs, for when it cannot be
+    asked, and by whose keys it was checked."""
+    parsed = parse_checksum(text)
+    if isinstance(parsed, ChecksumList) and stated is not None:
+        key, record = listed_key(parsed, urls), {"checksum": str(stated)}
+        known = store.bound(key) or {}
+        if signed is not None:
+            record["keys"] = signed.keys_digest()
+        elif known.get("checksum") == str(stated):
+            record = known  # it was checked once, and says the same
+        if known != record:
+            store.bind(key, record)
 
 
 def resolve_checksum(
-    text: str, sources: Sequence[Remote | Local], fetcher: Fetcher, base_dir: Path
+    text: str, sources: Sequence[Remote | Local], reader: SumsReader, signed: SignedBy | None = None
 ) -> Checksum | None:
     """The checksum that an `iso_checksum` comes to, looked up in its list if it names one; None for `none`.
 
-    Raises DownloadError when it is malformed, or when the list cannot be read or lacks the file.
+    Raises DownloadError when it is malformed, or when the list cannot be read, lacks the file or is not
+    `signed` as it must be; HostError when that cannot be told on this machine.
     """
     try:
         parsed = parse_checksum(text)
@@ -78,26 +146,15 @@ def resolve_checksum(
         raise DownloadError(str(error)) from error
     if not isinstance(parsed, ChecksumList):
         return parsed
-    place = parse_location(parsed.location, base_dir)
-    try:
-        listed = parse_list(_read_list(place, fetcher))
-    except (FetchFailed, OSError) as error:
-        reason = (error.strerror or "").lower() if isinstance(error, OSError) else str(error)
-        raise DownloadError(f"the list of checksums `{place}` cannot be read: {reason}") from error
-    found = choose(listed, [source.path for source in sources])
+    sums = reader.read(parsed.location, signed)
+    found = choose(sums.listed, [source.path for source in sources])
     if found is None:
-        names = ", ".join(f"`{item.name}`" for item in listed[:5] if item.name)
+        names = ", ".join(f"`{item.name}`" for item in sums.listed[:5] if item.name)
         raise DownloadError(
-            f"the list of checksums `{place}` has none for `{sources[0].name}`",
+            f"the list of checksums `{sums.place}` has none for `{sources[0].name}`",
             hint=f"it names {names}" if names else "it holds no checksums at all; is it the right file?",
         )
     return found
-
-
-def _read_list(place: Remote | Local, fetcher: Fetcher) -> str:
-    if isinstance(place, Remote):
-        return fetcher.read_text(place)
-    return place.file.read_text(encoding="utf-8", errors="replace")
 
 
 class _Unusable(Exception):
@@ -116,8 +173,7 @@ class _Retrieval:
         fetcher: Fetcher,
         ui: Ui,
         cancellation: Cancellation,
-        again: bool,
-        fetch: bool,
+        network: Network,
     ) -> None:
         self._sources = sources
         self._stated = stated
@@ -126,8 +182,10 @@ class _Retrieval:
         self._fetcher = fetcher
         self._ui = ui
         self._cancellation = cancellation
-        self._again = again
-        self._may_fetch = fetch
+        self._network = network
+        self.again = False
+        self.may_fetch = True
+        self.stated_by = "the template"
 
     def run(self) -> RetrievedIso:
         failures: list[str] = []
@@ -164,11 +222,14 @@ class _Retrieval:
 
     def _cached_or_fetched(self, source: Remote) -> RetrievedIso:
         with self._shelf.lock(self._cancellation, self._tell_waiting):
-            kept = None if self._again else self._find(source)
+            kept = None if self.again else self._find(source)
             if kept is not None:
                 self._ui.message(f"already fetched: {kept.path}")
                 return RetrievedIso(kept.path, kept.digest, from_cache=True)
-            if not self._may_fetch:
+            place = mirrored(source, self._network, Path())
+            if isinstance(place, Local):
+                return self._use_local(place)
+            if not self.may_fetch:
                 raise _Unusable(f"`{source}` has not been fetched yet")
             return self._fetch(source)
 
@@ -176,15 +237,19 @@ class _Retrieval:
         """What was fetched before, if it is still what it should be."""
         with _Watch(f"Checking {source.name}", self._ui, self._cancellation) as watch:
             kept = self._shelf.find(watch, self._tell_damage)
-        return kept if kept is not None and self._is_current(kept.path) else None
+        return kept if kept is not None and self._is_current(kept.path, source) else None
 
-    def _is_current(self, path: Path) -> bool:
+    def _is_current(self, path: Path, source: Remote) -> bool:
         """Whether a kept file is still what its server has, where no checksum says what it should be."""
         if self._stated is not None:
             return True
         origin = self._shelf.origin()
+        if not origin.url or not self._network.allows(origin.url):
+            return True
+        # what the store knows of a URL does not let anybody in
+        asked = source if origin.url == str(source) else Remote(origin.url)
         try:
-            return origin.is_same_file(self._fetcher.probe(Remote(origin.url)))
+            return origin.is_same_file(self._fetcher.probe(asked))
         except FetchFailed as failure:
             self._ui.warn(f"using {path} although its server could not be asked for a newer one: {failure}")
             return True
@@ -234,7 +299,7 @@ class _Retrieval:
         actual = digests[self._stated.algorithm]
         if actual != self._stated.digest:
             raise _Unusable(
-                f"`{source}` is not the file that the template states: its {self._stated.algorithm} is "
+                f"`{source}` is not the file that {self.stated_by} states: its {self._stated.algorithm} is "
                 f"{actual}, expected {self._stated.digest}"
             )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from vmforge.errors import DownloadError
+from vmforge.sdk.network import Network, NetworkRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,16 @@ class Remote:
         """The URL as it may be shown: without a password, and without a query, which may hold a key."""
         parts = urlsplit(self.url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def key_of(location: str) -> str:
+    """A location as keys of the store have it, which lie on the disk: without a URL's password, and with a
+    digest in place of its query, which may hold a key."""
+    if "://" not in location:
+        return location
+    parts = urlsplit(location)
+    query = hashlib.sha256(parts.query.encode()).hexdigest() if parts.query else ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +85,15 @@ def parse_location(text: str, base_dir: Path) -> Remote | Local:
         f"`{scheme}://` URLs cannot be fetched",
         hint="use an http, https or file URL, or a path",
     )
+
+
+def mirrored(place: Remote | Local, network: Network, base_dir: Path) -> Remote | Local:
+    """A mirror's file on this machine in place of a URL that it stands for. What is on a server stays as it
+    is: the fetcher knows where to ask for it."""
+    if isinstance(place, Local):
+        return place
+    try:
+        found = parse_location(network.locate(place.url), base_dir)
+    except NetworkRefused:
+        return place
+    return found if isinstance(found, Local) else place

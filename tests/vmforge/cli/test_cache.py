@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from vmforge.cache import Store
 from vmforge.cache.layers import Layer, LayerStore, new_layer
+from vmforge.package_cache import PackageShelf
 from vmforge.sdk.cancellation import Cancellation
 
 SECRET = "the guest's private key"
@@ -34,6 +36,7 @@ class Cache:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setenv("VMFORGE_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("VMFORGE_LAYERS_LIMIT", raising=False)
+    monkeypatch.delenv("VMFORGE_PACKAGES_LIMIT", raising=False)
     store = Store(tmp_path)
     layers = LayerStore(store)
     install = make(layers, "install", "qemu.one", None)
@@ -71,6 +74,14 @@ def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[100 % len(content)] ^= 1
     path.write_bytes(content)
+
+
+def keep_packages(store: Store) -> PackageShelf:
+    """Three packages of 200 bytes, of two mirrors; the first was used longest ago."""
+    shelf = PackageShelf(store)
+    for number, host in enumerate(("deb.test", "deb.test", "rpm.test")):
+        shelf.add(f"http://{host}/pool/p_{number}_all.deb", io.BytesIO(b"%d" % number * 200), {})
+    return shelf
 
 
 # ---- looking ----
@@ -113,6 +124,24 @@ def test_the_list_for_programs(vmforge: Callable[..., Any], cache: Cache) -> Non
     assert listed["layers"][1]["parent"] == cache.install.id
     assert listed["isos"][0]["file"] == str(cache.iso)
     assert listed["isos"][0]["origin"] == "https://example.com/tiny.iso"
+
+
+def test_packages_are_listed_by_mirror(vmforge: Callable[..., Any], cache: Cache) -> None:
+    keep_packages(cache.store)
+    lines = vmforge("cache", "ls").out.splitlines()
+    assert [line.split() for line in lines[-4:]] == [
+        ["packages"],
+        ["FROM", "FILES", "USED", "SIZE"],
+        ["deb.test", "2", "0s", "400", "B"],
+        ["rpm.test", "1", "0s", "200", "B"],
+    ]
+    listed = json.loads(vmforge("cache", "ls", "-json").out)
+    assert len(listed["isos"]) == 1
+    assert {package["url"] for package in listed["packages"]} == {
+        "http://deb.test/pool/p_0_all.deb",
+        "http://deb.test/pool/p_1_all.deb",
+        "http://rpm.test/pool/p_2_all.deb",
+    }
 
 
 def test_an_empty_cache(vmforge: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +200,8 @@ def test_how_much_of_the_disk_it_takes(
     vmforge: Callable[..., Any], cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VMFORGE_LAYERS_LIMIT", "10G")
+    monkeypatch.setenv("VMFORGE_PACKAGES_LIMIT", "2G")
+    keep_packages(cache.store)
     sums = json.loads(vmforge("cache", "du", "-json").out)
     sizes = {layer.id: layer.size for layer in cache.layers.layers()}
     assert sums == {
@@ -178,6 +209,8 @@ def test_how_much_of_the_disk_it_takes(
         "shared": sizes[cache.install.id],
         "limit": 10 * 1024**3,
         "isos": 3,
+        "packages": 600,
+        "packages_limit": 2 * 1024**3,
         "kept": 0,
     }
     assert "at most 10.0 GiB" in vmforge("cache", "du").out
@@ -232,7 +265,31 @@ def test_disks_of_kept_machines_go_only_when_that_is_asked_for(
     assert list(cache.layers.root.iterdir()) == []
 
 
+def test_prune_deletes_packages_too(vmforge: Callable[..., Any], cache: Cache) -> None:
+    shelf = keep_packages(cache.store)
+    assert vmforge("cache", "prune").out == "0 B freed\n"
+    rehearsed = vmforge("cache", "prune", "--packages", "500", "--dry-run").out
+    assert rehearsed == "would delete 1 package  200 B\n200 B would be freed\n"
+    assert vmforge("cache", "prune", "--packages", "500").out == "deleted 1 package  200 B\n200 B freed\n"
+    assert [item.origin for item in shelf.objects()] == [
+        "http://deb.test/pool/p_1_all.deb",
+        "http://rpm.test/pool/p_2_all.deb",
+    ]
+    assert "deleted 2 packages" in vmforge("cache", "prune", "--all").out
+    assert not shelf.objects() and cache.iso.exists()
+    assert vmforge("cache", "prune", "--packages", "few").status == 2
+
+
 # ---- checking ----
+
+
+def test_verify_finds_damaged_packages(vmforge: Callable[..., Any], cache: Cache) -> None:
+    shelf = keep_packages(cache.store)
+    assert vmforge("cache", "verify").out == "3 layers, 1 ISO and 3 packages read: nothing is damaged\n"
+    flip(shelf.objects()[1].path)
+    damaged = vmforge("cache", "verify", "--delete")
+    assert damaged.status == 1 and "(http://deb.test/pool/p_1_all.deb)" in damaged.out
+    assert len(shelf.objects()) == 2
 
 
 def test_verify_finds_damage_and_deletes_it_when_asked(vmforge: Callable[..., Any], cache: Cache) -> None:
