@@ -28,6 +28,15 @@ ALLOWED: dict[str, set[str]] = {
     "vmforge.console": {"vmforge.errors", "vmforge.sdk", "vmforge.diagnostics"},
     "vmforge.communicators": {"vmforge.errors", "vmforge.sdk"},
     "vmforge.media": {"vmforge", "vmforge.errors", "vmforge.sdk", "vmforge.cache"},
+    "vmforge.package_cache": {"vmforge.errors", "vmforge.sdk", "vmforge.cache", "http_server"},
+    "vmforge.bundles": {
+        "vmforge",
+        "vmforge.errors",
+        "vmforge.sdk",
+        "vmforge.cache",
+        "vmforge.media",
+        "vmforge.package_cache",
+    },
     "vmforge.images": {
         "vmforge.errors",
         "vmforge.sdk",
@@ -63,6 +72,9 @@ ALLOWED: dict[str, set[str]] = {
         "vmforge.pipeline",
         "vmforge.images",
         "vmforge.cache",
+        "vmforge.media",
+        "vmforge.package_cache",
+        "vmforge.bundles",
         "vmforge.console.png",
         "vmforge.console.screen",
         "boot_configs",
@@ -76,6 +88,7 @@ DOORS = {
     "paramiko": ("vmforge/communicators/ssh",),
     "pypsrp": ("vmforge/communicators/winrm/",),
     "pycdlib": ("vmforge/media/",),
+    "pysequoia": ("vmforge/media/openpgp.py",),
     "requests": (
         "vmforge/media/download",
         "vmforge/communicators/winrm/",
@@ -85,7 +98,13 @@ DOORS = {
     "hvac": ("vmforge/template/functions/secrets.py",),
     "boto3": ("vmforge/template/functions/secrets.py", "vmforge/post_processors/upload/s3.py"),
     "botocore": ("vmforge/template/functions/secrets.py", "vmforge/post_processors/upload/s3.py"),
-    "yaml": ("vmforge/template/functions/yaml_text.py",),
+    "yaml": (
+        "vmforge/template/functions/yaml_text.py",
+        "vmforge/builders/cloud_init.py",
+        "vmforge/builders/answer_checks/documents.py",
+    ),
+    "jinja2": ("boot_configs/rendering.py",),
+    "pykickstart": ("vmforge/builders/answer_checks/kickstart.py",),
     "typer": ("vmforge/cli/",),
     "tqdm": ("vmforge/cli/",),
 }

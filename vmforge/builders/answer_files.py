@@ -91,11 +91,13 @@ def _is_loopback(address: str) -> bool:
 
 @dataclass
 class AnswerFileServer:
-    """The server as a resource of a build: runs while the build does, and tells what was fetched."""
+    """The server as a resource of a build: runs while the build does, and tells what was fetched. It runs for
+    files of the options, or if it `expects_more`: files that `offer` brings."""
 
     options: AnswerFileOptions
     context: BuildContext
     host: str
+    expects_more: bool = False
     _server: Server | None = field(default=None, init=False)
     _requests: list[Request] = field(default_factory=list, init=False)
 
@@ -108,15 +110,23 @@ class AnswerFileServer:
         """The paths of the answer files."""
         return self._server.paths() if self._server is not None else iter(())
 
+    def offer(self, files: Mapping[str, str]) -> None:
+        """Offer texts by path too, where the options have no file: such as could only be written once the
+        server's own address was known."""
+        if self._server is not None:
+            # the server itself takes a folder or texts
+            beside = self.options.http_content if self.options.http_directory is not None else {}
+            self._server.offer({**files, **beside})
+
     def __enter__(self) -> int:
         """Start serving; returns the port, 0 when there is nothing to serve (as Packer has it)."""
         from http_server import PortsInUse, Server
 
-        if not self.options.serves:
+        if not (self.options.serves or self.expects_more):
             return 0
         server = Server(
             self.options.http_directory,
-            dict(self.options.http_content) or None,
+            None if self.options.http_directory is not None else dict(self.options.http_content),
             host=self.options.http_bind_address or self.host,
             ports=self.options.ports,
             on_request=self._show,
@@ -129,6 +139,7 @@ class AnswerFileServer:
         except OSError as error:
             raise HostError(f"cannot serve the answer files: {error}") from None
         self._server = server
+        self.offer({})
         return server.port
 
     def __exit__(

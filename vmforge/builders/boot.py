@@ -77,7 +77,7 @@ class BootOptions(Config):
 
 
 # What `{{ }}` in a boot command may use, beside the values of a running build.
-BOOT_FIELDS = ("HTTPIP", "HTTPPort", "Name", "SSHPublicKey")
+BOOT_FIELDS = ("HTTPIP", "HTTPPort", "Name", "SSHPublicKey", "PackageProxy")
 
 
 def check_boot(options: BootOptions) -> Iterable[Problem]:

@@ -16,7 +16,7 @@ from vmforge.sdk import Artifact, BuildContext, Builder, Config, FileArtifact, P
 
 @dataclass(frozen=True, kw_only=True)
 class FileConfig(Config):
-    target: Path = option(help="The file to write.")
+    target: Path = option(help="The file to write.", written=True)
     source: Path | None = option(None, help="Copy this file.")
     content: str = option("", help="Write this text.")
 

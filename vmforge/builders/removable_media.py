@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,13 @@ def check_removable_media(options: RemovableMediaOptions) -> Iterable[Problem]:
         for text in getattr(options, name):
             if not any(c in text for c in "*?[") and not Path(text).exists():
                 yield Problem(f"`{name}`: there is no file `{text}`", name)
+
+
+def named_files(options: RemovableMediaOptions) -> Iterator[Path]:
+    """The files and folders that the options name, globs written out; what matches nothing as it is named."""
+    for pattern in (*options.floppy_files, *options.floppy_dirs, *options.cd_files):
+        matches = sorted(Path().glob(pattern)) if not Path(pattern).is_absolute() else []
+        yield from matches or [Path(pattern)]
 
 
 def make_floppy(options: RemovableMediaOptions, context: BuildContext) -> Path | None:

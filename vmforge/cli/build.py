@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,8 @@ from vmforge.cli.layer_options import (
     explain_builds,
     wishes,
 )
+from vmforge.cli.lock_file import LockOption, NoLock, check_lock
+from vmforge.cli.offline_options import MirrorOption, Offline, network_of
 from vmforge.cli.running import TemplateRequest, plan_builds, run_all, running, status_of
 from vmforge.cli.template_options import (
     ConfigType,
@@ -36,8 +40,10 @@ from vmforge.cli.terminal import Terminal
 from vmforge.errors import UsageError
 
 if TYPE_CHECKING:
+    from vmforge.package_cache import PackageCache
     from vmforge.pipeline.build import BuildResult
     from vmforge.pipeline.failure import OnError
+    from vmforge.sdk.network import Network
 
 NAME = "build"
 
@@ -90,6 +96,17 @@ def command(
     until: Until = "",
     resume: Resume = False,
     explain: Explain = False,
+    package_cache: Annotated[
+        bool,
+        typer.Option(
+            "--package-cache",
+            help="Keep the packages that guests fetch over HTTP, and take them from there the next time.",
+        ),
+    ] = False,
+    lock: LockOption = None,
+    no_lock: NoLock = False,
+    offline: Offline = False,
+    mirror: MirrorOption = [],
     config_type: ConfigType = "",
     ignored_prerelease: IgnorePrerelease = False,
     ignored_sequential: SequentialEvaluation = False,
@@ -104,12 +121,24 @@ def command(
     policy = _on_error(on_error)
     wanted = wishes(layers, no_cache, from_layer, until, resume)
     request = TemplateRequest(
-        template, var, var_file, only, except_, set_, config_type, warn_on_undeclared_var
+        template,
+        var,
+        var_file,
+        only,
+        except_,
+        set_,
+        config_type,
+        warn_on_undeclared_var,
+        network_of(offline, mirror),
     )
     planned = plan_builds(shown, request)
+    locked = check_lock(shown, planned, template, lock, no_lock)
     flags: dict[str, Any] = {"on_error": policy, "force": force, "debug": debug, "parallel": parallel_builds}
     flags |= {"screenshots": screenshots, "film": record, "several": len(planned.plan.builds) > 1}
-    with running(shown, planned, layers=wanted, **flags) as run:
+    with (
+        _packages(package_cache and not explain, planned.network) as packages,
+        running(shown, planned, layers=wanted, packages=packages, locked_media=locked, **flags) as run,
+    ):
         if explain:
             explain_builds(shown, planned.plan.builds, run)
             return
@@ -117,6 +146,21 @@ def command(
     if timings is not None:
         _write_timings(timings, results)
     raise typer.Exit(status_of(results))
+
+
+def _packages(wanted: bool, network: Network) -> AbstractContextManager[PackageCache | None]:
+    """The package cache of the run, if it is to have one. Raises `HostError` where it cannot be made,
+    `UsageError` for a limit that is no size."""
+    if not wanted:
+        return nullcontext()
+    from vmforge.cache import Store, default_root
+    from vmforge.package_cache import PackageCache, size_limit
+
+    store = Store(default_root(os.environ))
+    try:
+        return PackageCache(store, network=network, limit=size_limit(store.root, os.environ))
+    except ValueError as error:
+        raise UsageError(f"`VMFORGE_PACKAGES_LIMIT`: {error}") from None
 
 
 def _on_error(text: str) -> OnError:

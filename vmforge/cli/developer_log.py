@@ -1,7 +1,7 @@
 """What developers are told (logging) and what nobody foresaw in a thread, on their way past the redactor.
 
-The whole log is written where `VMFORGE_LOG`, else `PACKER_LOG`, is set to anything but 0: to standard error, or
-to the file that `VMFORGE_LOG_PATH`, else `PACKER_LOG_PATH`, names, which turns it on by itself.
+The whole log is written where `VMFORGE_LOG`, else `PACKER_LOG`, is set to anything but 0: to standard error,
+or to the file that `VMFORGE_LOG_PATH`, else `PACKER_LOG_PATH`, names, which turns it on by itself.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ import typer
 from vmforge.cli.template_options import ConfigType, TemplateArgument, Var, VarFile, load_template
 from vmforge.cli.terminal import Terminal
 from vmforge.errors import HostError
+from vmforge.sdk.network import is_offline
 
 if TYPE_CHECKING:
     from vmforge.pipeline.plugins import Plugin
@@ -83,9 +85,11 @@ def missing_packages(plugins: Iterable[Plugin], registry: Registry, *, upgrade: 
 
 def install(packages: Sequence[str], *, upgrade: bool) -> None:
     """Install packages beside vmforge. Raises `HostError`."""
+    listed = ", ".join(f"`{package}`" for package in packages)
+    if is_offline(os.environ):
+        raise HostError(f"offline, and pip would have to fetch {listed}", hint="see `VMFORGE_OFFLINE`")
     flags = ["--upgrade"] if upgrade else []
     done = subprocess.run([sys.executable, "-m", "pip", "install", *flags, *packages], check=False)
     if done.returncode != 0:
-        listed = ", ".join(f"`{package}`" for package in packages)
         hint = "pip's own message stands above; does this Python have pip, and does it reach its index?"
         raise HostError(f"pip could not install {listed}", hint=hint)

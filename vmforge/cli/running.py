@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmforge.cli.offline_options import network_of
 from vmforge.cli.template_options import load_template, selection, settle
 from vmforge.cli.terminal import Terminal
 from vmforge.errors import Interrupted
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from vmforge.pipeline.overrides import Override
     from vmforge.pipeline.plan import Plan
     from vmforge.pipeline.run import Run
+    from vmforge.sdk.network import Network
     from vmforge.template import DataValues, Template
 
 
@@ -35,27 +37,46 @@ class TemplateRequest:
     set_: Sequence[str] = ()
     config_type: str = ""
     warn_undeclared: bool = False
+    network: Network = field(default_factory=network_of)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A template that was loaded and planned for one run."""
+    """A template that was loaded and planned for one run. `reads` are the files that its functions read,
+    `data_keys` what the answers of its data sources are kept under, `data_digests` what they are."""
 
     template: Template
     plan: Plan
+    network: Network = field(default_factory=network_of)
+    reads: set[Path] = field(default_factory=set)
+    data_keys: Sequence[str] = ()
+    data_digests: Mapping[str, str] = field(default_factory=dict)
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
-def plan_builds(shown: Terminal, request: TemplateRequest, overrides: Sequence[Override] = ()) -> Planned:
+def plan_builds(
+    shown: Terminal,
+    request: TemplateRequest,
+    overrides: Sequence[Override] = (),
+    *,
+    keep_answers: bool = False,
+) -> Planned:
     """Load the template, read its data sources and plan the builds; `overrides` come after the user's own.
 
-    Shows all findings. Raises `DiagnosticError` when one of them is an error.
+    Shows all findings. Raises `DiagnosticError` when one of them is an error, and `HostError` with all that
+    is missing offline. With `keep_answers` those of data sources are kept for builds that are offline.
     """
+    from vmforge.cache import Store, default_root
+    from vmforge.pipeline.answers import Answers
     from vmforge.pipeline.data_sources import read_data_sources
+    from vmforge.pipeline.offline import check_offline
     from vmforge.pipeline.plan import Planner
     from vmforge.sdk.registry import Registry
 
     started, run_uuid = datetime.now(UTC), str(uuid.uuid4())
+    network, reads = request.network, set[Path]()
+    store = Store(default_root(os.environ)) if network.offline or keep_answers else None
+    answers = Answers(store, keeping=keep_answers)
 
     def load(data_values: DataValues) -> Template:
         return load_template(
@@ -67,15 +88,23 @@ def plan_builds(shown: Terminal, request: TemplateRequest, overrides: Sequence[O
             run_uuid=run_uuid,
             config_type=request.config_type,
             data_values=data_values,
+            network=network,
+            reads=reads,
         )
 
-    loaded = read_data_sources(load, Registry(), started)
+    loaded = read_data_sources(load, Registry(), started, network, answers)
     shown.redactor.add(loaded.secrets)
     chosen = selection(request.only, request.except_)
     planner = Planner(loaded, Registry(), started, chosen, [*_overrides(request.set_), *overrides])
     plan = planner.plan()
+    shown.redactor.add(planner.secrets)
+    if network.missing:  # what is not known for want of it is no mistake of the template
+        planner = replace(planner, strict=False, diagnostics=[])
+        plan = planner.plan()
     settle(shown, [*loaded.warnings, *planner.diagnostics])
-    return Planned(loaded, plan, run_uuid)
+    if network.offline and store is not None:
+        settle(shown, check_offline(plan, network, store))
+    return Planned(loaded, plan, network, reads, answers.keys, answers.digests, run_uuid)
 
 
 @contextmanager
@@ -89,7 +118,7 @@ def running(shown: Terminal, planned: Planned, **wishes: Any) -> Iterator[Run]:
 
     state = state_dir(os.environ)
     scratch = Scratch(state, planned.uuid)
-    with scratch as folder:
+    with scratch as folder, _without_secret_variables(planned.template, shown.redactor):
         yield Run(
             uuid=planned.uuid,
             template_dir=planned.template.root,
@@ -100,8 +129,23 @@ def running(shown: Terminal, planned: Planned, **wishes: Any) -> Iterator[Run]:
             redactor=shown.redactor,
             template_digest=digest(planned.template.path),
             keep_scratch=scratch.keep,
+            network=planned.network,
             **wishes,
         )
+
+
+@contextmanager
+def _without_secret_variables(template: Template, hide: Callable[[str], str]) -> Iterator[None]:
+    """Within it, this process's environment, which children inherit, has no `PKR_VAR_name` with a secret."""
+    secret = {f"PKR_VAR_{variable.name}" for variable in template.variables.values() if variable.sensitive}
+    given = {name: value for name, value in os.environ.items() if name.startswith("PKR_VAR_")}
+    taken = {name: value for name, value in given.items() if name in secret or hide(value) != value}
+    for name in taken:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def run_all(shown: Terminal, plan: Plan, run: Run) -> list[BuildResult]:

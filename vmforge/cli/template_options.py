@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vmforge.cli.terminal import Terminal
     from vmforge.diagnostics import Diagnostic
     from vmforge.pipeline.selection import Selection
+    from vmforge.sdk.network import Network
     from vmforge.template import DataValues, Template
 
 TemplateArgument = Annotated[
@@ -77,12 +78,16 @@ def load_template(
     data_values: DataValues | None = None,
     tolerant: bool = False,
     config_type: str = "",
+    network: Network | None = None,
+    reads: set[Path] | None = None,
 ) -> Template:
     """Read the template with the user's variables. Raises `DiagnosticError` with every finding; a
     `tolerant` one only for what keeps the template from being looked at."""
+    from vmforge.cli.offline_options import network_of
     from vmforge.template import VariableInputs, load
 
-    inputs = VariableInputs(tuple(variables), tuple(files), dict(os.environ), warn_undeclared)
+    allowed, read = network or network_of(), set[Path]() if reads is None else reads
+    inputs = VariableInputs(tuple(variables), tuple(files), dict(os.environ), warn_undeclared, allowed, read)
     return load(
         path,
         inputs,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vmforge.cli.offline_options import network_of
 from vmforge.cli.template_options import (
     ConfigType,
     Except,
@@ -64,7 +65,7 @@ def command(
         shown.print("Syntax-only check passed. Everything looks okay.")
         return
     started = datetime.now(UTC)
-    registry = Registry()
+    registry, network = Registry(), network_of()
 
     def load(data_values: DataValues) -> Template:
         return load_template(
@@ -75,13 +76,17 @@ def command(
             warn_undeclared=not no_warn_undeclared_var,
             config_type=config_type,
             data_values=data_values,
+            network=network,
         )
 
-    loaded = read_data_sources(load, registry, started) if evaluate_datasources else load({})
+    loaded = read_data_sources(load, registry, started, network) if evaluate_datasources else load({})
     shown.redactor.add(loaded.secrets)
     overrides = [Override.parse(text) for text in set_]
     planner = Planner(loaded, registry, started, selection(only, except_), overrides, strict=False)
     planner.plan()
+    shown.redactor.add(planner.secrets)
     data_findings = check_data_sources(loaded, registry, started)
     settle(shown, [*loaded.warnings, *data_findings, *planner.diagnostics])
+    for missing in network.missing:
+        shown.note(f"warning: offline: {missing.what} was not asked for (`{', '.join(missing.places)}`)")
     shown.print("The configuration is valid.")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from vmforge.errors import DownloadError
 from vmforge.sdk import Config, DataSource, Problem, Value, option
+from vmforge.sdk.network import RemoteInput, RemoteKind, file_of
 
 # Silence in seconds after which a server counts as dead.
 _TIMEOUT: Final = 60.0
@@ -40,34 +42,60 @@ class HttpDataSource(DataSource[HttpConfig]):
             known = ", ".join(f"`{method}`" for method in _METHODS)
             yield Problem(f"there is no method `{config.method}`", "method", hint=f"known are {known}")
 
+    @classmethod
+    def remote_inputs(cls, config: HttpConfig) -> Iterable[RemoteInput]:
+        yield RemoteInput(RemoteKind.DATA, "its answer", (config.url,))
+
+    @classmethod
+    def lasting(cls, answer: Mapping[str, Value]) -> Mapping[str, Value]:
+        return {"body": answer.get("body")}  # headers tell the time
+
     def read(self) -> dict[str, Value]:
-        """Raises `DownloadError`, for every status but 200 too."""
+        """Raises `DownloadError`, for every status but 200 too, and `NetworkRefused`."""
+        place = self.network.locate(self.config.url)
+        path = file_of(place)
+        received, headers, charset = (
+            self._asked(place) if path is None else (self._in_file(path), {}, "utf-8")
+        )
+        if len(received) > _LARGEST:
+            raise self._failed("the answer is longer than 64 MiB")
+        headers_value: dict[str, Value] = dict(headers)
+        text = self._text(received, charset)
+        return {"url": self.config.url, "body": text, "response_headers": headers_value}
+
+    def _in_file(self, path: Path) -> bytes:
+        """The answer as a mirror's file has it."""
+        try:
+            with path.open("rb") as file:
+                return file.read(_LARGEST + 1)
+        except OSError as error:
+            raise self._failed(f"its mirror's `{path}`: {(error.strerror or str(error)).lower()}") from None
+
+    def _asked(self, url: str) -> tuple[bytes, dict[str, str], str]:
+        """A server's answer, its headers, and its encoding."""
         # loaded here: templates without data sources need no HTTP
         from http.client import HTTPException
         from urllib.error import HTTPError, URLError
-        from urllib.request import Request, urlopen
+        from urllib.request import ProxyHandler, Request, build_opener
 
         config = self.config
         body = config.request_body.encode() if config.request_body else None
+        # offline, neither a redirect nor a proxy may lead away from this machine
+        opener = build_opener(ProxyHandler({}), _no_redirects()) if self.network.offline else build_opener()
         try:
-            request = Request(config.url, body, dict(config.request_headers), method=config.method.upper())
-            with urlopen(request, timeout=_TIMEOUT) as answer:
+            request = Request(url, body, dict(config.request_headers), method=config.method.upper())
+            with opener.open(request, timeout=_TIMEOUT) as answer:
                 if answer.status != 200:
                     raise self._failed(f"the server answers {answer.status} {answer.reason}")
                 received = answer.read(_LARGEST + 1)
                 headers = {name: answer.headers[name] for name in answer.headers}
-                charset = answer.headers.get_content_charset("utf-8")
+                return received, headers, answer.headers.get_content_charset("utf-8")
         except HTTPError as error:
             raise self._failed(f"the server answers {error.code} {error.reason}") from None
         except URLError as error:
             raise self._failed(str(error.reason)) from None
         except (HTTPException, OSError, ValueError) as error:
             raise self._failed(str(error) or type(error).__name__) from None
-        if len(received) > _LARGEST:
-            raise self._failed("the answer is longer than 64 MiB")
-        headers_value: dict[str, Value] = dict(headers)
-        text = self._text(received, charset)
-        return {"url": config.url, "body": text, "response_headers": headers_value}
 
     def _text(self, received: bytes, charset: str) -> str:
         try:
@@ -80,3 +108,14 @@ class HttpDataSource(DataSource[HttpConfig]):
     def _failed(self, reason: str) -> DownloadError:
         hint = "look at it with `curl -v`, and at `request_headers` and the proxy's variables"
         return DownloadError(f"cannot read `{self.config.url}`: {reason}", hint=hint)
+
+
+def _no_redirects() -> Any:
+    """A handler that takes a redirect for a failure."""
+    from urllib.request import HTTPRedirectHandler
+
+    class Stay(HTTPRedirectHandler):
+        def redirect_request(self, *arguments: Any) -> None:
+            return None
+
+    return Stay()

@@ -187,7 +187,10 @@ class _Build:
             film=run.film_of(planned.full_name),
             started=time.time(),
             template_digest=run.template_digest,
-            data={"PackerRunUUID": run.uuid, "ID": _NO_ID},
+            packages=run.packages,
+            network=run.network,
+            locked_media=run.locked_media,
+            data={"PackerRunUUID": run.uuid, "ID": _NO_ID, "PackageProxy": ""},
         )
 
     def _render(self, text: str, fields: Mapping[str, object]) -> str:

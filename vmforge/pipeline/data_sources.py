@@ -14,10 +14,12 @@ from typing import Any
 
 from vmforge.diagnostics import Diagnostic, DiagnosticError, has_errors, raise_errors
 from vmforge.errors import Interrupted, VmforgeError
+from vmforge.pipeline.answers import Answers
 from vmforge.sdk.body import Body
 from vmforge.sdk.data_source import DataSource
-from vmforge.sdk.decoding import check, decode, holds_unknown
+from vmforge.sdk.decoding import UNKNOWN_TEXT, check, decode, holds_unknown
 from vmforge.sdk.interpolate import interpolator
+from vmforge.sdk.network import Network, RemoteInput, RemoteKind
 from vmforge.sdk.redaction import Redactor
 from vmforge.sdk.registry import Kind, Registry
 from vmforge.sdk.values import Value
@@ -26,21 +28,32 @@ from vmforge.template import DataBlock, DataValues, Template
 Load = Callable[[DataValues], Template]
 
 
-def read_data_sources(load: Load, registry: Registry, started: datetime) -> Template:
+def read_data_sources(
+    load: Load,
+    registry: Registry,
+    started: datetime,
+    network: Network | None = None,
+    answers: Answers | None = None,
+) -> Template:
     """The template that `load` gives, with the values of its data sources.
 
-    Those whose type is not installed stay unknown, with a warning. Raises `DiagnosticError` when one is
+    Those whose type is not installed stay unknown, with a warning. So do those that the `network` keeps from
+    being asked, of which `answers` has none; it is told of these. Raises `DiagnosticError` when one is
     declared wrongly, cannot be read, or depends on itself.
     """
-    values: dict[str, dict[str, Mapping[str, Value]]] = {}
+    reader = _Reader(network or Network(), answers or Answers(None))
+    values = reader.values
     template = load(values)
-    while waiting := _unread(template, values, registry):
+    while waiting := reader.waiting(_unread(template, values, registry)):
         configured = [_configure(block, template, registry, started) for block in waiting]
         raise_errors([finding for one in configured for finding in one.diagnostics])
         ready = [one for one in configured if one.source is not None]
         if not ready:
+            if reader.refused:  # what the others wait for is not here
+                reader.give_up(waiting)
+                break
             raise DiagnosticError([_circle(block, waiting) for block in waiting])
-        _read(ready, values)
+        reader.read(ready)
         template = load(values)
     return _with_warnings(template, _missing(template, registry))
 
@@ -110,19 +123,58 @@ def _holds_unknown(body: Body) -> bool:
     )
 
 
-def _read(ready: Sequence[_Configured], values: dict[str, dict[str, Mapping[str, Value]]]) -> None:
-    failures = []
-    for one in ready:
-        block = one.block
-        assert one.source is not None
-        try:
-            values.setdefault(block.type, {})[block.name] = one.source.read()
-        except Interrupted:
-            raise
-        except VmforgeError as error:
-            summary = one.redact(f"data source `{block.type}.{block.name}`: {error.message}")
-            failures.append(Diagnostic.error(summary, range=block.range, hint=one.redact(error.hint)))
-    raise_errors(failures)
+@dataclass
+class _Reader:
+    """Reads data sources; `refused` are the names of those that may not be asked."""
+
+    network: Network
+    answers: Answers
+    values: dict[str, dict[str, Mapping[str, Value]]] = dataclasses.field(default_factory=dict)
+    refused: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+
+    def waiting(self, blocks: Sequence[DataBlock]) -> list[DataBlock]:
+        return [block for block in blocks if (block.type, block.name) not in self.refused]
+
+    def give_up(self, blocks: Sequence[DataBlock]) -> None:
+        """Note those that wait for what was refused."""
+        for block in blocks:
+            what = f"its answer, for `data.{block.type}.{block.name}`"
+            self.network.miss(RemoteInput(RemoteKind.DATA, what, (UNKNOWN_TEXT,)))
+
+    def read(self, ready: Sequence[_Configured]) -> None:
+        """Raises `DiagnosticError` with what every one of them failed with."""
+        failures = []
+        for one in ready:
+            block = one.block
+            assert one.source is not None
+            try:
+                self._read_one(block, one.source)
+            except Interrupted:
+                raise
+            except VmforgeError as error:
+                summary = one.redact(f"data source `{block.type}.{block.name}`: {error.message}")
+                failures.append(Diagnostic.error(summary, range=block.range, hint=one.redact(error.hint)))
+        raise_errors(failures)
+
+    def _read_one(self, block: DataBlock, source: DataSource[Any]) -> None:
+        wanted = tuple(source.remote_inputs(source.config))
+        found = None
+        if all(self.network.allows(url) for one in wanted for url in one.urls):
+            source.network = self.network
+            found = source.read()
+            if wanted:
+                self.answers.keep(block.type, source, found)
+        else:
+            found = self.answers.find(block.type, source.config)
+        if found is not None:
+            if wanted:
+                self.answers.note(f"{block.type}.{block.name}", source.lasting(found))
+            self.values.setdefault(block.type, {})[block.name] = found
+            return
+        self.refused.add((block.type, block.name))
+        for one in wanted:
+            what = f"{one.what}, for `data.{block.type}.{block.name}`"
+            self.network.miss(dataclasses.replace(one, what=what))
 
 
 def _circle(block: DataBlock, waiting: Sequence[DataBlock]) -> Diagnostic:

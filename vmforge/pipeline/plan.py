@@ -19,7 +19,7 @@ from vmforge.sdk.builder import Builder
 from vmforge.sdk.communicator import Connector
 from vmforge.sdk.component import Component
 from vmforge.sdk.context import BuildContext
-from vmforge.sdk.decoding import check, decode, holds_unknown
+from vmforge.sdk.decoding import check, decode, holds_unknown, placed
 from vmforge.sdk.interpolate import BUILD_VALUES, Interpolator, interpolator
 from vmforge.sdk.options import Config, options_of, secrets_of, texts_of
 from vmforge.sdk.registry import ComponentError, Kind, Registry
@@ -38,16 +38,21 @@ DEFAULT_COMMUNICATOR = "ssh"
 
 @dataclass(frozen=True)
 class PlannedProvisioner:
-    """A provisioner of one build: its block, and its class."""
+    """A provisioner of one build: its block, its class, and its options as far as they are known before the
+    build runs, None when that is not enough to go by."""
 
     block: ProvisionerBlock
     component: type[Component[Any]]
+    config: Config | None = None
 
 
 @dataclass(frozen=True)
 class PlannedPostProcessor:
+    """The same for a post-processor."""
+
     block: PostProcessorBlock
     component: type[Component[Any]]
+    config: Config | None = None
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,11 @@ class Planner:
     overrides: Sequence[Override] = ()
     strict: bool = True
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
 
     def plan(self) -> Plan:
         """Plan every selected build. Whoever calls must look at `diagnostics`: a plan is whole only
-        when they hold no error."""
+        when they hold no error. `secrets` are to be hidden before they are shown."""
         if self.template.outline is not None:
             self.selection = replace(self.selection, exact=True)
         uses = [(block, use) for block in self.template.builds for use in block.sources]
@@ -180,9 +186,13 @@ class Planner:
         evaluated = use.evaluate()
         self.diagnostics += evaluated.diagnostics
         connectors = self._connectors() if component.uses_communicator else {}
-        known = set(options_of(component.config_type))
-        known |= {name for c in connectors.values() for name in options_of(c.config_type)}
-        body = apply(self.overrides, evaluated.body, _names_of(use), known)
+        options = {**options_of(component.config_type)}
+        for known in connectors.values():
+            options |= options_of(known.config_type)
+        body = apply(self.overrides, evaluated.body, _names_of(use), options)
+        presets = component.presets(body, engine)
+        self.diagnostics += [placed(problem, body) for problem in presets.problems]
+        body = presets.under(body, options.values())
         chosen, body = self._choose_connector(body, connectors)
         # every communicator's options are accepted beside the builder's; only the chosen one's must be right
         others = {n for name, c in connectors.items() if name != chosen for n in options_of(c.config_type)}
@@ -190,11 +200,12 @@ class Planner:
         others -= {n for config_type in wanted for n in options_of(config_type)}
         decoded = decode(_without(body, others), wanted, engine)
         self.diagnostics += decoded.diagnostics
+        self.secrets |= evaluated.secrets
         if len(decoded.configs) < len(wanted):
             return None
         if self.strict:
             self._report_unknown(decoded.unknown, body)
-        secrets = set(evaluated.secrets)
+        secrets = {*evaluated.secrets, *presets.secrets}
         public: set[str] = set()
         for part in [component, *([connectors[chosen]] if chosen in connectors else [])]:
             config = decoded.get(part.config_type)
@@ -205,6 +216,7 @@ class Planner:
         assert issubclass(connector, Connector)
         config = decoded.configs.get(connector.config_type) or connector.config_type()
         # a password that is also the user's name (`vagrant`) hides nothing, and would hide every path
+        self.secrets |= secrets - public
         return component(decoded.get(component.config_type)), connector(config), secrets - public
 
     def _report_unknown(self, options: set[str], body: Body) -> None:
@@ -251,8 +263,8 @@ class Planner:
         component = self._load(Kind.PROVISIONER, block.type, block.range)
         if component is None:
             return None
-        self._check_body(component, block.evaluate, use, engine)
-        return PlannedProvisioner(block, component)
+        config = self._check_body(component, block.evaluate, use, engine)
+        return PlannedProvisioner(block, component, config)
 
     def _plan_chains(
         self, block: BuildBlock, use: SourceUse, engine: Interpolator
@@ -267,8 +279,8 @@ class Planner:
                     continue
                 component = self._load(Kind.POST_PROCESSOR, post_processor.type, post_processor.range)
                 if component is not None:
-                    self._check_body(component, post_processor.evaluate, use, engine)
-                    planned.append(PlannedPostProcessor(post_processor, component))
+                    config = self._check_body(component, post_processor.evaluate, use, engine)
+                    planned.append(PlannedPostProcessor(post_processor, component, config))
             chains.append(tuple(planned))
         return tuple(chain for chain in chains if chain)
 
@@ -278,9 +290,11 @@ class Planner:
         evaluate: Callable[[RuntimeScope], Evaluated],
         use: SourceUse,
         engine: Interpolator,
-    ) -> None:
+    ) -> Config | None:
         scope = RuntimeScope(use.name, use.type, None)
-        self.diagnostics += configure(component, evaluate, scope, engine).diagnostics
+        configured = configure(component, evaluate, scope, engine)
+        self.secrets |= configured.secrets
+        self.diagnostics += configured.diagnostics
         if self.strict and self.template.data:
             # with all that a running build tells, what is still unknown are data sources
             running = RuntimeScope(use.name, use.type, dict.fromkeys(BUILD_VALUES, ""))
@@ -289,6 +303,7 @@ class Planner:
                 settings = evaluated.body.settings.items()
                 unknown = {name for name, setting in settings if holds_unknown(setting.value)}
                 self._report_unknown(unknown, evaluated.body)
+        return configured.config
 
     def _load(self, kind: Kind, name: str, range: SourceRange | None) -> type[Component[Any]] | None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,8 @@ from vmforge.pipeline.failure import OnError
 from vmforge.pipeline.layers.policy import LayerWishes
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.context import BuildContext, Machine
+from vmforge.sdk.network import Network
+from vmforge.sdk.packages import PackageCache
 from vmforge.sdk.redaction import Redactor
 from vmforge.sdk.ui import Ui
 
@@ -49,6 +51,9 @@ class Run:
     screenshots: Path | None = None
     film: Path | None = None
     several: bool = False
+    packages: PackageCache | None = None
+    network: Network = field(default_factory=Network)
+    locked_media: Mapping[str, str] = field(default_factory=dict)
 
     def screenshots_of(self, build: str) -> Path | None:
         """The folder for pictures of a build's screen, if they are wanted."""

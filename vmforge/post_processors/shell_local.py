@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from vmforge.scripts.local_command import LocalCommandConfig, check_local_command, run_local_command
 from vmforge.sdk import Artifact, BuildContext, PostProcessor, Problem, Processed
@@ -17,6 +18,10 @@ class ShellLocalPostProcessor(PostProcessor[LocalCommandConfig]):
     @classmethod
     def check(cls, config: LocalCommandConfig) -> Iterable[Problem]:
         return check_local_command(config)
+
+    @classmethod
+    def local_inputs(cls, config: LocalCommandConfig) -> Iterable[Path]:
+        return config.paths
 
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         run_local_command(self.config, context)

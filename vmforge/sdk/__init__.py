@@ -13,7 +13,9 @@ from vmforge.sdk.host import Health, HostFinding
 from vmforge.sdk.layers import Beginning, FreezableMachine, FrozenMachine, Inputs, LayerPolicy, Layers
 from vmforge.sdk.live import LiveStatus
 from vmforge.sdk.options import Config, option
+from vmforge.sdk.packages import PackageCache, PackageCounts, PackageProxy
 from vmforge.sdk.post_processor import PostProcessor, Processed
+from vmforge.sdk.presets import Presets
 from vmforge.sdk.provisioner import Provisioner
 from vmforge.sdk.steps import Offer, Steps
 from vmforge.sdk.ui import Progress, Ui
@@ -49,7 +51,11 @@ __all__ = [
     "Machine",
     "Offer",
     "Output",
+    "PackageCache",
+    "PackageCounts",
+    "PackageProxy",
     "PostProcessor",
+    "Presets",
     "Problem",
     "Processed",
     "Progress",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, Generic
+from typing import TYPE_CHECKING, ClassVar, Generic
 
 from vmforge.errors import VmforgeError
 from vmforge.sdk.artifact import Artifact
+from vmforge.sdk.body import Body
 from vmforge.sdk.component import C, Component
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.host import HostFinding
 from vmforge.sdk.layers import Inputs
+from vmforge.sdk.presets import Presets
+
+if TYPE_CHECKING:
+    from vmforge.sdk.interpolate import Interpolator
 
 
 class Builder(Component[C], ABC, Generic[C]):
@@ -21,6 +26,12 @@ class Builder(Component[C], ABC, Generic[C]):
     builder_id: ClassVar[str] = ""
     # Whether the source's body may hold a communicator's options, and `context.connector` is used.
     uses_communicator: ClassVar[bool] = True
+
+    @classmethod
+    def presets(cls, body: Body, engine: Interpolator) -> Presets:
+        """What options of a source (`boot_config`, say) supply for those that it leaves out, also for its
+        communicator's. Asked before `body` is decoded with `engine`; judged like `check`, by values alone."""
+        return Presets()
 
     @abstractmethod
     def build(self, context: BuildContext) -> Artifact | None:
@@ -43,6 +54,12 @@ class Builder(Component[C], ABC, Generic[C]):
         """What `build` would hand to `context.layers.begin`, found out without starting, fetching or
         changing anything; or why there are no layers, or why that cannot be told."""
         return "the builder keeps none"
+
+    @classmethod
+    def tools(cls, config: C) -> Mapping[str, str]:
+        """The versions of the programs and libraries of this machine that decide what is built, by name;
+        those that cannot be told are left out. Looks at this machine, and changes nothing."""
+        return {}
 
     @classmethod
     def examine_host(cls, state_dir: Path) -> Iterable[HostFinding]:

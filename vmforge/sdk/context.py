@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vmforge.sdk.cancellation import Cancellation
+from vmforge.sdk.network import Network
 from vmforge.sdk.ui import Ui
 
 if TYPE_CHECKING:
     from vmforge.sdk.communicator import Communicator, Connector, GuestAgent
     from vmforge.sdk.layers import Layers
     from vmforge.sdk.live import LiveStatus
+    from vmforge.sdk.packages import PackageCache
     from vmforge.sdk.steps import Steps
 
 
@@ -39,6 +41,9 @@ class BuildContext:
     None for a build that is to have none. A `throwaway` build writes nowhere but in `scratch`. `agent` is
     the guest's, of a connector that needs it. `screenshots`
     is a folder for pictures of the machine's screen, `film` a file for a film of it, if they are wanted.
+    `packages` keeps what guests fetch, if that is wanted.
+    Whatever goes to a network asks `network` first. `locked_media` are the checksums that a lock file has for
+    media (`sha256:HEX`), by their key in the store (`RemoteInput.key`).
     """
 
     name: str
@@ -66,6 +71,9 @@ class BuildContext:
     agent: GuestAgent | None = None
     screenshots: Path | None = None
     film: Path | None = None
+    packages: PackageCache | None = None
+    network: Network = field(default_factory=Network)
+    locked_media: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def live(self) -> LiveStatus:
@@ -83,6 +91,16 @@ class BuildContext:
             if key in self.data:
                 values[variable] = self.data[key]
         return values
+
+    def guest_environment(self) -> dict[str, str]:
+        """The variables that every script in the guest gets. With a package cache, programs find it by them;
+        the builder's own services on this machine they reach without it."""
+        proxy = self.data.get("PackageProxy", "")
+        if not proxy:
+            return self.environment()
+        host = proxy.partition("://")[2].rpartition(":")[0]
+        none_for = ",".join(dict.fromkeys(("localhost", "127.0.0.1", "::1", host)))
+        return self.environment() | {"http_proxy": proxy, "https_proxy": proxy, "no_proxy": none_for}
 
 
 _HTTP_VARIABLES = {

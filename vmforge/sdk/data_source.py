@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Generic
 
 from vmforge.sdk.component import C, Component
+from vmforge.sdk.network import Network
 from vmforge.sdk.values import Value
 
 
 class DataSource(Component[C], ABC, Generic[C]):
     """Reads something and gives it to the template as `data.TYPE.NAME`."""
+
+    # Asked before anything on a network is; the pipeline puts its own in this place.
+    network: Network = Network()
+
+    @classmethod
+    def lasting(cls, answer: Mapping[str, Value]) -> Mapping[str, Value]:
+        """What of an answer is the same when nothing has changed: what lock files hold."""
+        return answer
 
     @abstractmethod
     def read(self) -> dict[str, Value]:

@@ -63,14 +63,21 @@ def decode(body: Body, config_types: Sequence[type[Config]], engine: Interpolato
 def check(component: type[Component[Any]], config: Config, body: Body, unknown: set[str]) -> list[Diagnostic]:
     """The component's own judgement on a configuration, placed in the template."""
     found = [problem for problem in component.check(config) if problem.option not in unknown]
-    return [_placed(problem, body) for problem in found]
+    return [placed(problem, body) for problem in found]
 
 
-def _placed(problem: Problem, body: Body) -> Diagnostic:
-    setting = body.settings.get(problem.option)
-    place = setting.range if setting is not None else body.range
+def placed(problem: Problem, body: Body) -> Diagnostic:
+    """A problem where the template has what it is about."""
     make = Diagnostic.warning if problem.warning else Diagnostic.error
-    return make(problem.summary, range=place, hint=problem.hint)
+    return make(problem.summary, range=_range_of(problem, body), hint=problem.hint)
+
+
+def _range_of(problem: Problem, body: Body) -> SourceRange | None:
+    setting = body.settings.get(problem.option)
+    if setting is None:
+        return body.range
+    part = setting.place.inside(problem.part) if problem.part and setting.place is not None else None
+    return part.range if part is not None else setting.range
 
 
 def _report_strangers(

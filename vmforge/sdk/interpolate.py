@@ -30,6 +30,7 @@ BUILD_VALUES: Final = (
     "PackerHTTPAddr",
     "PackerHTTPIP",
     "PackerHTTPPort",
+    "PackageProxy",
     "SSHPublicKey",
     "SSHPrivateKey",
     "WinRMPassword",

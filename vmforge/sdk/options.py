@@ -43,6 +43,7 @@ class OptionInfo:
     aliases: tuple[str, ...] = ()  # older names, accepted with a warning
     unit: str = ""  # for Size: the unit of a bare number ("m")
     default_text: str = ""  # how the reference shows a default that is computed
+    written: bool = False  # a path that the build writes, and does not read
 
 
 def option(
@@ -54,9 +55,10 @@ def option(
     aliases: tuple[str, ...] = (),
     unit: str = "",
     default_text: str = "",
+    written: bool = False,
 ) -> Any:
     """Declare an option as a field of a `Config`. Without a default the user must set it."""
-    info = OptionInfo(help, late, affects_image, aliases, unit, default_text)
+    info = OptionInfo(help, late, affects_image, aliases, unit, default_text, written)
     metadata = {_METADATA_KEY: info}
     if isinstance(default, Mapping):
         # dataclasses refuse a dict as a default, because instances could share and change it
@@ -149,6 +151,28 @@ def secrets_of(config: Config) -> Iterator[str]:
 def texts_of(config: Config) -> Iterator[str]:
     """The plain strings among a configuration's values."""
     return (value for f in dataclasses.fields(config) if isinstance(value := getattr(config, f.name), str))
+
+
+def paths_of(config: Config) -> Iterator[Path]:
+    """The paths among a configuration's values, nested ones too, but for those that are `written`."""
+    for field in dataclasses.fields(config):
+        info = field.metadata.get(_METADATA_KEY)
+        if info is not None and not info.written:
+            yield from _paths_in(getattr(config, field.name))
+
+
+def _paths_in(value: object) -> Iterator[Path]:
+    if isinstance(value, Path):
+        if str(value) not in ("", "."):
+            yield value
+    elif isinstance(value, Config):
+        yield from paths_of(value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _paths_in(item)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _paths_in(item)
 
 
 def _secrets_in(value: object) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Generic
 
 from vmforge.sdk.component import C, Component
 from vmforge.sdk.context import BuildContext, Machine
+from vmforge.sdk.options import paths_of
 
 
 class Provisioner(Component[C], ABC, Generic[C]):
@@ -22,6 +23,10 @@ class Provisioner(Component[C], ABC, Generic[C]):
     def input_files(self) -> Iterable[Path]:
         """The local files and folders whose contents decide what this provisioner does."""
         return ()
+
+    @classmethod
+    def local_inputs(cls, config: C) -> Iterable[Path]:
+        return (*paths_of(config), *cls(config).input_files())
 
     @property
     def cacheable(self) -> bool:

@@ -102,7 +102,9 @@ class _Loader:
         self._path, self._files, self._inputs = path, files, inputs
         self._run_uuid = run_uuid
         self._diagnostics: list[Diagnostic] = []
-        self._context = FunctionContext(files.root, started, inputs.environment)
+        self._context = FunctionContext(
+            files.root, started, inputs.environment, network=inputs.network, reads=inputs.reads
+        )
         constants = Scope({}, self._context)
         defaults = Scope({}, self._context, functions=DEFAULT_FUNCTIONS)
         self._variables = Variables(defaults, constants, self._diagnostics)

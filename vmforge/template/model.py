@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmforge.diagnostics import Diagnostic, SourceRange
 from vmforge.sdk.body import Body
+from vmforge.sdk.network import Network
 from vmforge.sdk.values import Duration, Value
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class VariableInputs:
     """What the user says about variables: each `-var` as given (`name=value`), the var files in their
-    order, the environment (for `PKR_VAR_name` and `env`)."""
+    order, the environment (for `PKR_VAR_name` and `env`). Functions that ask servers ask `network` first;
+    `reads` grows by every file that functions read."""
 
     assignments: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     warn_undeclared: bool = False
+    network: Network = field(default_factory=Network)
+    reads: set[Path] = field(default_factory=set)
 
 
 @dataclass(frozen=True, eq=False)

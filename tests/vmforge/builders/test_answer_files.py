@@ -6,6 +6,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,30 @@ def test_an_address_that_is_not_this_machines(serve: Serve) -> None:
 )
 def test_what_the_guest_calls_the_server(bound: str, called: str, qemu: MakeConfig) -> None:
     assert qemu(http_bind_address=bound).address_for_guest("10.0.2.2") == called
+
+
+def test_more_comes_when_the_address_is_known(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "preseed.cfg").write_text("mine")
+    server = replace(serve(http_directory=str(tmp_path)), expects_more=True)
+    with server as port:
+        server.offer({"/preseed.cfg": "theirs", "/finish.sh": f"fetch from {port}"})
+        assert fetch(port, "/preseed.cfg") == b"mine"
+        assert fetch(port, "/finish.sh") == f"fetch from {port}".encode()
+        assert {"/preseed.cfg", "/finish.sh"} <= set(server.offered())
+
+
+def test_a_server_that_only_expects_more(serve: Serve) -> None:
+    server = replace(serve(), expects_more=True)
+    with server as port:
+        assert port
+        server.offer({"/a": "b"})
+        assert fetch(port, "/a") == b"b"
+
+
+def test_texts_beside_a_folder(serve: Serve, qemu: MakeConfig, tmp_path: Path) -> None:
+    """As cloud-init's seed is served beside the template's folder."""
+    (tmp_path / "preseed.cfg").write_text("mine")
+    options = replace(qemu(http_directory=str(tmp_path)), http_content={"/seed": "seed"})
+    with replace(serve(), options=options) as port:
+        assert fetch(port, "/preseed.cfg") == b"mine"
+        assert fetch(port, "/seed") == b"seed"

@@ -20,7 +20,7 @@ from vmforge.builders.cloud_init import (
     served_seed,
 )
 from vmforge.builders.qemu.config import QemuConfig
-from vmforge.errors import CommandFailed, CommunicatorError
+from vmforge.errors import CommandFailed, CommunicatorError, VmforgeError
 from vmforge.media.iso import IsoImage
 from vmforge.sdk import BuildContext, Problem
 from vmforge.sdk.testing import FakeCommunicator, RecordingUi, fake_context
@@ -98,6 +98,9 @@ def test_without_the_block_there_is_nothing(qemu: MakeConfig, context: BuildCont
         ({"user_data": "#cloud-config {{ .Oops }}"}, "Oops"),
         ({"user_data": "#cloud-config {{ .HTTPPort }}", "seed": "http"}, "HTTPPort"),
         ({"user_data": "packages: [vim]"}, "would not know what `user_data` is"),
+        ({"user_data": "#cloud-config\npackages: [vim\n"}, "`user_data` is no YAML: expected"),
+        ({"meta_data": "instance-id"}, "`meta_data` is no map of keys and values"),
+        ({"network_config": "\tversion: 2"}, "`network_config` is no YAML"),
     ],
 )
 def test_what_is_wrong(problems: Callable[..., list[Problem]], block: dict[str, Any], part: str) -> None:
@@ -105,47 +108,101 @@ def test_what_is_wrong(problems: Callable[..., list[Problem]], block: dict[str, 
 
 
 class Guest:
-    """A guest that answers one command after the other: a status, or the connection's end."""
+    """A guest that answers one command after the other: a status and a text, or the connection's end."""
 
-    def __init__(self, folder: Path, *statuses: int | None) -> None:
-        self._statuses = list(statuses)
+    def __init__(self, folder: Path, *answers: tuple[int, str] | None) -> None:
+        self._answers = list(answers)
         self.ui = RecordingUi()
         self.communicator = FakeCommunicator(folder, self._respond)
         self.context = fake_context(folder, ui=self.ui)
 
     def _respond(self, command: str) -> tuple[int, str]:
-        status = self._statuses.pop(0)
-        if status is None:
+        answer = self._answers.pop(0)
+        if answer is None:
             raise CommunicatorError("closed")
-        return status, "errors: one"
+        return answer
+
+
+DONE = (0, "...\nstatus: done")
 
 
 def test_waiting(tmp_path: Path) -> None:
-    guest = Guest(tmp_path, 0)
+    guest = Guest(tmp_path, DONE)
     await_cloud_init(guest.context, guest.communicator)
     assert "cloud-init status --wait" in guest.communicator.commands[0] and guest.ui.events == []
 
 
 def test_waiting_through_a_restart(tmp_path: Path) -> None:
-    guest = Guest(tmp_path, None, 0)
+    guest = Guest(tmp_path, None, DONE)
     await_cloud_init(guest.context, guest.communicator)
     assert guest.communicator.reconnects == 1
 
 
 def test_a_guest_without_it(tmp_path: Path) -> None:
-    guest = Guest(tmp_path, 99)
+    guest = Guest(tmp_path, (99, ""))
     await_cloud_init(guest.context, guest.communicator)
     assert guest.ui.texts("warn") == ["the guest has no cloud-init: nobody read the seed"]
 
 
+def test_a_guest_that_saw_no_seed(tmp_path: Path) -> None:
+    guest = Guest(tmp_path, (0, "\nstatus: disabled"))
+    await_cloud_init(guest.context, guest.communicator)
+    (warning,) = guest.ui.texts("warn")
+    assert "(status: disabled): nobody read the seed" in warning
+
+
 def test_errors_that_it_got_over(tmp_path: Path) -> None:
-    guest = Guest(tmp_path, 2, 2)
+    guest = Guest(tmp_path, (2, "status: done"), (2, "errors: one"))
     await_cloud_init(guest.context, guest.communicator)
     assert guest.ui.texts("stdout") == ["errors: one"] and len(guest.ui.texts("warn")) == 1
 
 
-def test_errors_that_it_did_not_get_over(tmp_path: Path) -> None:
-    guest = Guest(tmp_path, 1, 1)
+# As cloud-init 22.4 and 24.2 print it
+OLD = """\
+status: error
+boot_status_code: enabled-by-generator
+last_update: Fri, 20 Nov 2026 14:50:58 +0000
+detail:
+('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))
+"""
+NEW = """\
+status: error
+extended_status: error - done
+boot_status_code: enabled-by-generator
+detail: DataSourceNoCloud [seed=/dev/vdb]
+errors:
+\t- ('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))
+recoverable_errors:
+WARNING:
+\t- Failed to run module scripts_user
+"""
+
+
+@pytest.mark.parametrize("report", [OLD, NEW])
+def test_errors_that_it_did_not_get_over(tmp_path: Path, report: str) -> None:
+    guest = Guest(tmp_path, (1, "status: error"), (1, report), (0, "sh: 1: oops: not found"))
     with pytest.raises(CommandFailed) as caught:
         await_cloud_init(guest.context, guest.communicator)
-    assert caught.value.status == 1 and "cloud-init-output.log" in caught.value.hint
+    assert caught.value.message == (
+        "cloud-init failed in the guest: "
+        "('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))"
+    )
+    assert caught.value.status == 1
+    assert guest.ui.texts("stdout") == [*report.splitlines(), "sh: 1: oops: not found"]
+
+
+def test_a_failure_that_it_does_not_explain(tmp_path: Path) -> None:
+    guest = Guest(tmp_path, (1, ""), (1, "status: error"), (1, ""))
+    with pytest.raises(CommandFailed, match="failed in the guest: status 1"):
+        await_cloud_init(guest.context, guest.communicator)
+
+
+def test_a_text_that_is_no_yaml_once_it_is_rendered(context: BuildContext) -> None:
+    block = CloudInit(user_data="#cloud-config\nusers: [{{ .Name }}\n")
+    with pytest.raises(VmforgeError, match=r"`user_data` is no YAML: .* in line 3"):
+        seed_files(block, context, FIELDS)
+
+
+def test_lists_of_parts_are_left_to_cloud_init(context: BuildContext) -> None:
+    text = "#cloud-config-archive\n- type: text/x-shellscript\n"
+    assert seed_files(CloudInit(user_data=text), context, FIELDS)["user-data"] == text

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pysequoia
 import pytest
 
 from http_server import Request, Server
-from vmforge.builders.iso import check_iso, retrieve_iso
+from vmforge.builders.iso import HeldIso, check_iso, retrieve_iso
 from vmforge.builders.qemu.config import QemuConfig
+from vmforge.cache import Store
+from vmforge.cache.in_use import discard_unused, hold_object
+from vmforge.cache.layers import Hold
 from vmforge.errors import DownloadError
 from vmforge.media.iso_source import RetrievedIso
 from vmforge.sdk import BuildContext
@@ -108,3 +112,71 @@ def test_old_ways_to_write_the_checksum_are_warned_of() -> None:
     (problem,) = check_iso(config)
     assert problem.warning
     assert problem.hint == f'write `iso_checksum = "sha256:{SHA256}"`'
+
+
+# -- signatures ---------------------------------------------------------------------------------
+
+
+def test_the_list_of_checksums_is_believed_when_it_is_signed(bench: Bench, tmp_path: Path) -> None:
+    key = pysequoia.Tsk.generate("Images <images@example.com>")
+    (tmp_path / "keys.asc").write_text(str(key.extract_certificate()))
+    sums = f"{SHA256}  x.iso\n".encode()
+    (tmp_path / "SUMS").write_bytes(sums)
+    signature = pysequoia.sign(key.signer(), sums, mode=pysequoia.SignatureMode.DETACHED)
+    (tmp_path / "SUMS.sig").write_bytes(signature)
+    options = {"iso_url": bench.url, "iso_checksum": "file:SUMS", "iso_keyring": "keys.asc"}
+    assert bench.retrieve(**options, iso_signature="SUMS.sig").digest == SHA256
+    with pytest.raises(DownloadError, match="is not signed inside of itself"):
+        bench.retrieve(**options)
+    (tmp_path / "SUMS").write_bytes(sums + b"\n")
+    with pytest.raises(DownloadError, match="`SUMS`"):
+        bench.retrieve(**options, iso_signature="SUMS.sig")
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({"iso_signature": "SUMS.sig", "iso_checksum": "file:SUMS"}, "iso_signature"),
+        ({"iso_keyring": Path("keys.asc"), "iso_checksum": SHA256}, "iso_keyring"),
+    ],
+)
+def test_signatures_that_say_nothing(options: dict[str, Any], place: str) -> None:
+    (problem,) = check_iso(QemuConfig(iso_url="x.iso", **options))
+    assert (problem.option, problem.warning) == (place, False)
+
+
+# -- while the build runs -----------------------------------------------------------------------
+
+
+def test_nobody_deletes_the_iso_of_a_running_build(bench: Bench, tmp_path: Path) -> None:
+    config = bench.qemu(iso_url=bench.url, iso_checksum=SHA256)
+    store = Store(tmp_path / "cache")
+    with HeldIso(config, bench.context) as medium:
+        assert not discard_unused(store, medium.path)
+        assert medium.path.exists()
+    assert discard_unused(store, medium.path)
+    assert not medium.path.exists()
+
+
+def test_an_iso_that_is_deleted_before_it_is_held_is_fetched_again(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "cache")
+    holds: list[Path] = []
+
+    def hold_late(given: Store, path: Path) -> Hold | None:
+        if not holds:
+            discard_unused(store, path)
+        holds.append(path)
+        return hold_object(given, path)
+
+    monkeypatch.setattr("vmforge.cache.in_use.hold_object", hold_late)
+    with HeldIso(bench.qemu(iso_url=bench.url, iso_checksum=SHA256), bench.context) as medium:
+        assert medium.path.read_bytes() == CONTENT
+    assert (len(holds), len(bench.asked)) == (2, 2)
+
+
+def test_a_file_of_the_users_needs_no_hold(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "x.iso").write_bytes(CONTENT)
+    with HeldIso(bench.qemu(iso_url="x.iso", iso_checksum=SHA256), bench.context) as medium:
+        assert medium.path == tmp_path / "x.iso"

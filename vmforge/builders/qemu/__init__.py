@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from vmforge.builders.iso import local_iso, remote_iso
 from vmforge.builders.qemu.check import check_qemu
 from vmforge.builders.qemu.config import QemuConfig
-from vmforge.sdk import Artifact, BuildContext, Builder, HostFinding, Inputs, Machine, Problem
+from vmforge.builders.removable_media import named_files
+from vmforge.sdk import Artifact, BuildContext, Builder, HostFinding, Inputs, Machine, Presets, Problem
+from vmforge.sdk.body import Body
+from vmforge.sdk.interpolate import Interpolator
+from vmforge.sdk.network import RemoteInput
+from vmforge.sdk.options import paths_of
 
 
 class QemuBuilder(Builder[QemuConfig]):
@@ -21,6 +27,20 @@ class QemuBuilder(Builder[QemuConfig]):
     @classmethod
     def check(cls, config: QemuConfig) -> Iterable[Problem]:
         return check_qemu(config)
+
+    @classmethod
+    def presets(cls, body: Body, engine: Interpolator) -> Presets:
+        from vmforge.builders.boot_config import presets
+
+        return presets(body, engine)
+
+    @classmethod
+    def remote_inputs(cls, config: QemuConfig) -> Iterable[RemoteInput]:
+        return remote_iso(config)
+
+    @classmethod
+    def local_inputs(cls, config: QemuConfig) -> Iterable[Path]:
+        return (*paths_of(config), *local_iso(config), *named_files(config))
 
     def build(self, context: BuildContext) -> Artifact | None:
         from vmforge.builders.qemu.recipe import build
@@ -41,6 +61,12 @@ class QemuBuilder(Builder[QemuConfig]):
         from vmforge.builders.qemu.recipe import layer_inputs
 
         return layer_inputs(self.config, context)
+
+    @classmethod
+    def tools(cls, config: QemuConfig) -> Mapping[str, str]:
+        from vmforge.hypervisor.inspection import tool_versions
+
+        return tool_versions(config.qemu_binary)
 
     @classmethod
     def examine_host(cls, state_dir: Path) -> Iterable[HostFinding]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from itertools import chain
 
 from vmforge.builders.answer_files import check_answer_files
+from vmforge.builders.answer_texts import check_own_answers
 from vmforge.builders.boot import BOOT_FIELDS, check_boot, check_unseen
+from vmforge.builders.boot_config import Installation
 from vmforge.builders.cloud_init import check_cloud_init
 from vmforge.builders.iso import check_iso
 from vmforge.builders.kernel_boot import check_kernel_boot
@@ -32,7 +34,9 @@ def check_qemu(config: QemuConfig) -> Iterable[Problem]:
         check_iso(config),
         check_answer_files(config),
         check_removable_media(config),
+        check_own_answers(config),
         check_cloud_init(config),
+        Installation(config, config.uses_efi).check(),
         check_boot(config),
         check_kernel_boot(config),
         _check_boot_method(config),

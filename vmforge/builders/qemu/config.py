@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vmforge.builders.answer_files import AnswerFileOptions
 from vmforge.builders.boot import BootOptions
+from vmforge.builders.boot_config import BootConfigOptions
 from vmforge.builders.cloud_init import CloudInitOptions
 from vmforge.builders.iso import IsoOptions
 from vmforge.builders.kernel_boot import KernelBootOptions
@@ -250,6 +251,7 @@ class QemuConfig(
     AnswerFileOptions,
     RemovableMediaOptions,
     CloudInitOptions,
+    BootConfigOptions,
     BootOptions,
     KernelBootOptions,
     ShutdownOptions,
@@ -271,6 +273,7 @@ class QemuConfig(
     )
     output_directory: Path | None = option(
         None,
+        written=True,
         help="Where the image goes; must not exist.",
         default_text="output-BUILDNAME",
         affects_image=False,

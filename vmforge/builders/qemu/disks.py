@@ -77,7 +77,10 @@ class Disks:
         every disk."""
         if self.layered:
             for source, target in zip(self.in_use, self.paths, strict=True):
-                self._flatten(source, target)
+                if self.config.use_backing_file and target == self.paths[0]:
+                    self._gather(source, target)
+                else:
+                    self._flatten(source, target)
         elif self.config.compacts:
             self._flatten(self.paths[0], self.paths[0])
         for path in self.paths:
@@ -161,6 +164,22 @@ class Disks:
         if not self.layered:
             self.context.ui.message(f"{format_bytes(before.bytes)} became {format_bytes(after.bytes)}")
 
+    def _gather(self, source: Path, target: Path) -> None:
+        """With `use_backing_file` the finished disk holds all that differs from the image, in whichever layer
+        it is. A conversion over a backing file looks at the topmost layer alone, so they become one first."""
+        image = images.info(self.medium, self.context.cancellation)
+        gathered = target.with_name(f".{target.name}.gathered")
+        try:
+            images.create(gathered, None, "qcow2", backing=source, cancellation=self.context.cancellation)
+            images.rebase(
+                gathered, image.path.absolute(), image.format, cancellation=self.context.cancellation
+            )
+            over = ("-B", str(image.path.absolute()), "-F", image.format)
+            compress, format = self.config.compresses, self.config.format
+            self._convert(gathered, target, "qcow2", format, compress=compress, over=over)
+        finally:
+            gathered.unlink(missing_ok=True)
+
     def _convert(
         self,
         source: Path,
@@ -169,6 +188,7 @@ class Disks:
         format: DiskFormat,
         *,
         compress: bool = False,
+        over: Sequence[str] = (),
     ) -> None:
         title = "converting" if source == self.medium else "flattening"
         with self.context.ui.progress(title, 100, unit="%") as bar:
@@ -179,16 +199,9 @@ class Disks:
                 source_format=source_format,
                 compress=compress,
                 progress=_steps(bar.advance),
-                extra=(*self._backing(target), *self.config.qemu_img_args.convert),
+                extra=(*over, *self.config.qemu_img_args.convert),
                 cancellation=self.context.cancellation,
             )
-
-    def _backing(self, target: Path) -> tuple[str, ...]:
-        """With `use_backing_file` the finished disk holds only what differs from the image."""
-        if not (self.config.use_backing_file and self.layered and target == self.paths[0]):
-            return ()
-        image = images.info(self.medium, self.context.cancellation)
-        return ("-B", str(image.path.absolute()), "-F", image.format)
 
 
 def _steps(advance: Callable[[int], None]) -> Callable[[float], None]:

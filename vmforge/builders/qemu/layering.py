@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vmforge.builders.boot_config import Installation
 from vmforge.builders.qemu.config import QemuConfig
 from vmforge.builders.qemu.disks import Disks
 from vmforge.builders.qemu.firmware import EFI_VARIABLES
+from vmforge.builders.removable_media import named_files
 from vmforge.cache import KeyLock, Store, default_root
 from vmforge.errors import CommunicatorError, MachineError
 from vmforge.hypervisor.devices import Bios, Efi, Firmware
@@ -53,7 +55,9 @@ def inputs(
         found["this machine's processor"] = _processor()
     for path in (*_files(config), *_firmware_files(firmware)):
         found[str(path)] = path
-    if "Name" in config.kernel_cmdline or any("Name" in command for command, _ in config.steps):
+    answers = Installation(config, config.uses_efi).texts()
+    found.update(answers)
+    if any("Name" in text for text in (config.kernel_cmdline, *answers.values(), *dict(config.steps))):
         found["vm_name"] = config.vm_name
     return found
 
@@ -61,9 +65,7 @@ def inputs(
 def _files(config: QemuConfig) -> Iterator[Path]:
     if config.http_directory is not None:
         yield config.http_directory
-    for pattern in (*config.floppy_files, *config.floppy_dirs, *config.cd_files):
-        matches = sorted(Path().glob(pattern)) if not Path(pattern).is_absolute() else []
-        yield from matches or [Path(pattern)]
+    yield from named_files(config)
 
 
 def _firmware_files(firmware: Firmware | None) -> Iterator[Path]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from vmforge.builders.answer_files import AnswerFileServer
-from vmforge.builders.cloud_init import await_cloud_init, make_seed, seed_arguments, served_seed
+from vmforge.builders.boot_config import Installation, with_answers
+from vmforge.builders.cloud_init import await_cloud_init, make_seed, seed_arguments
 from vmforge.builders.connection import Connection
-from vmforge.builders.iso import retrieve_iso
+from vmforge.builders.iso import HeldIso, retrieve_iso
 from vmforge.builders.kernel_boot import read_kernel
 from vmforge.builders.output import OutputDirectory, finished_files
 from vmforge.builders.ports import PortReservation
@@ -40,6 +40,7 @@ from vmforge.builders.qemu.layering import (
 from vmforge.builders.qemu.lookout import Lookout
 from vmforge.builders.qemu.minimising import Minimising, check_host
 from vmforge.builders.qemu.reach import Reach
+from vmforge.builders.qemu.services import Services
 from vmforge.builders.removable_media import make_cd, make_floppy
 from vmforge.builders.shutdown import shut_down
 from vmforge.console.film import check_film
@@ -48,7 +49,6 @@ from vmforge.hypervisor.connection import Connecting, Hypervisor, connect
 from vmforge.hypervisor.devices import AgentChannel, Kernel
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import VirtualMachine
-from vmforge.hypervisor.network import bridge_host_address
 from vmforge.sdk import (
     APPLIANCE,
     Appliance,
@@ -63,9 +63,6 @@ from vmforge.sdk import (
 )
 
 BUILDER_ID = "transcend.qemu"
-
-# Where a guest on QEMU's user network finds the host, which sees it come from its own loopback.
-_USER_NETWORK_HOST, _LOOPBACK = "10.0.2.2", "127.0.0.1"
 
 
 def build(config: QemuConfig, context: BuildContext) -> Artifact:
@@ -100,6 +97,7 @@ class _Recipe:
         self.config = config
         self.context = context
         self.steps = context.steps
+        self.installation = Installation(config, config.uses_efi)
         self.name = config.vm_name or f"packer-{context.name}"
         # shown and handed on as the template has it; the machine gets the absolute path
         self.folder = config.output_directory or Path(f"output-{context.name}")
@@ -115,12 +113,13 @@ class _Recipe:
         speed = self._choose_speed(hypervisor)
         check_host(self.config, self.context)
         check_film(self.context.film)
-        medium = self.steps.run("Retrieving the ISO", lambda: retrieve_iso(self.config, self.context))
+        medium = self.steps.enter("Retrieving the ISO", HeldIso(self.config, self.context))
         disks = Disks.planned(self.config, self.context, medium.path, self.folder.absolute(), self.name)
         minimising = Minimising(self.config, self.context, disks)
         frozen = self._begin(disks, partial(self._inputs, medium.digest, hypervisor, speed))
         self.context.data.update(self.context.connector.prepare(self.context))
-        self._serve_answer_files()
+        self.services = Services(self.config, self.installation, self.context, self.name)
+        self.services.start()
         spec = self._describe_machine(disks, medium.path, speed)
         if self.config.boots_kernel and frozen is None:
             spec = replace(spec, kernel=self._read_kernel(medium.path, spec.arch))
@@ -191,19 +190,6 @@ class _Recipe:
         self.steps.run("Creating the disks", disks.create, quiet=True)
         return None
 
-    def _serve_answer_files(self) -> None:
-        host, ip = _LOOPBACK, _USER_NETWORK_HOST
-        seed = served_seed(self.config, self.context, self._known_fields())
-        served = replace(self.config, http_content={**self.config.http_content, **seed})
-        if served.net_bridge and served.serves:
-            host = ip = bridge_host_address(served.net_bridge)
-        self.answer_files = AnswerFileServer(served, self.context, host)
-        port = self.steps.enter("Serving the answer files", self.answer_files, quiet=True)
-        ip = self.config.address_for_guest(ip)
-        self.context.data.update(
-            PackerHTTPIP=ip, PackerHTTPPort=str(port), PackerHTTPAddr=f"{ip}:{port}" if port else ""
-        )
-
     def _describe_machine(self, disks: Disks, medium: Path, speed: Speed) -> DomainSpec:
         host_port = self._host_port()
         media = self.steps.run("Making floppy and CD", lambda: self._media(disks, medium), quiet=True)
@@ -216,7 +202,7 @@ class _Recipe:
         return replace(spec, qemu_arguments=(*spec.qemu_arguments, *told)) if told else spec
 
     def _with_qemuargs(self, spec: DomainSpec, host_port: int) -> DomainSpec:
-        fields = self._fields() | {
+        fields = self.services.fields() | {
             "HTTPDir": str(self.config.http_directory.absolute()) if self.config.http_directory else "",
             "HTTPContent": dict(self.config.http_content),
             "OutputDir": str(self.folder.absolute()),
@@ -225,7 +211,7 @@ class _Recipe:
         return with_qemuargs(spec, self.config, self.context, fields)
 
     def _read_kernel(self, iso: Path, arch: str) -> Kernel:
-        read = partial(read_kernel, self.config, self.context, iso, arch, self._fields())
+        read = partial(read_kernel, self.config, self.context, iso, arch, self.services.fields())
         return self.steps.run("Reading the kernel", read, quiet=True)
 
     def _host_port(self) -> int:
@@ -237,26 +223,18 @@ class _Recipe:
 
     def _media(self, disks: Disks, medium: Path) -> Media:
         installer = None if self.config.disk_image else medium.absolute()
-        discs = (installer, make_cd(self.config, self.context))
+        made = with_answers(self.config, self.installation, self.context, self.services.fields())
+        discs = (installer, make_cd(made, self.context))
         output = self.folder.absolute()
         return Media(
             disks=disks.in_use,
             disk_format=disks.format,
             discs=tuple(disc for disc in discs if disc is not None),
-            floppy=make_floppy(self.config, self.context),
+            floppy=make_floppy(made, self.context),
             firmware=find_firmware(self.config, architecture(self.config.qemu_binary), output),
             serial_log=self.context.scratch.absolute() / "serial.log",
-            seed=make_seed(self.config, self.context, self._fields()),
+            seed=make_seed(self.config, self.context, self.services.fields()),
         )
-
-    def _fields(self) -> dict[str, object]:
-        """What `{{ }}` in the boot command may use."""
-        data = self.context.data
-        return {"HTTPIP": data["PackerHTTPIP"], "HTTPPort": data["PackerHTTPPort"], **self._known_fields()}
-
-    def _known_fields(self) -> dict[str, object]:
-        """Those of them that are known before the answer files are served."""
-        return {"Name": self.name, "SSHPublicKey": self.context.data.get("SSHPublicKey", "")}
 
     # -- while the machine runs ---------------------------------------------------------------
 
@@ -310,7 +288,7 @@ class _Recipe:
 
     def _lookout(self, machine: VirtualMachine, watch: Watch, time_scale: float) -> Lookout:
         attended = not self.config.headless
-        return Lookout(machine, watch, self.context, self.answer_files, time_scale, attended)
+        return Lookout(machine, watch, self.context, self.services.answer_files, time_scale, attended)
 
     def _tell_how_to_watch(self, machine: VirtualMachine) -> None:
         screen = "" if self.config.headless else screen_of(machine)
@@ -326,9 +304,9 @@ class _Recipe:
         """Wait and type, unless there is nothing to type."""
         if self.config.boots_kernel or not self.config.steps:
             return
-        booting = Booting(self.config, self.context, machine, speed.time_scale)
+        booting = Booting(self.config, self.context, machine, speed.time_scale, self.lookout.reader)
         self.steps.run("Waiting for the boot prompt", booting.wait, quiet=True)
-        self.steps.run("Typing the boot command", lambda: booting.type(self._fields()))
+        self.steps.run("Typing the boot command", lambda: booting.type(self.services.fields()))
 
     def _provision(self, running: _Running, reach: Reach) -> Communicator:
         connection = Connection(self.context, reach.endpoint, running.speed.time_scale)

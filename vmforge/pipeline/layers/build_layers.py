@@ -222,7 +222,7 @@ class BuildLayers:
 
     def _commit(self, folder: LayerFolder, index: int, disks: tuple[str, ...]) -> None:
         step = self._lookup.links[index].step
-        write_record(folder.path / VALUES, dict(self.context.data))
+        write_record(folder.path / VALUES, self._public_values())
         made = new_layer(
             key=self._lookup.links[index].key,
             parent=self._parent,
@@ -240,6 +240,17 @@ class BuildLayers:
             self._claim = following
         self.store.note_inputs(self._lookup.build, step.name, step.inputs)
         self._sealing.add(self._parent)
+
+    def _public_values(self) -> dict[str, str]:
+        """The build's values but for what the user keeps secret, which the next run is given anew. The key
+        that was made for the guest stays, as nothing else lets anybody in."""
+        own_key = self.context.data.get("SSHPrivateKey", "")
+        made = own_key and not getattr(self.context.connector.config, "ssh_private_key_file", None)
+        return {
+            name: value
+            for name, value in self.context.data.items()
+            if (made and value == own_key) or self.context.hide(value) == value
+        }
 
     def _next_claim(self, start: int) -> _Claim | None:
         """The next layer to make; one that another build is making already is left to that."""

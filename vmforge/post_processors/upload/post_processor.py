@@ -32,6 +32,7 @@ from vmforge.sdk import (
     Progress,
 )
 from vmforge.sdk.late import check_late
+from vmforge.sdk.network import RemoteInput, RemoteKind
 
 BUILDER_ID = "vmforge.post-processor.upload"
 # Seconds before the second attempt; twice that before the third, and so on.
@@ -62,6 +63,11 @@ class UploadPostProcessor(PostProcessor[UploadConfig]):
             if "{{" not in url:
                 yield from _check_url(url)
 
+    @classmethod
+    def remote_inputs(cls, config: UploadConfig) -> Iterable[RemoteInput]:
+        for url in config.urls:
+            yield RemoteInput(RemoteKind.UPLOAD, "the upload of the artifact", (_as_url(url),))
+
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         if not artifact.files:
             raise VmforgeError("the artifact has no files to upload")
@@ -83,7 +89,14 @@ class UploadPostProcessor(PostProcessor[UploadConfig]):
             raise VmforgeError(str(error)) from None
         if destination.password:
             context.redact([destination.password])
+        context.network.locate(_as_url(str(destination)))
         return destination
+
+
+def _as_url(text: str) -> str:
+    """A destination as a URL, whose host tells whether it is on a network: `HOST:PATH` has none."""
+    host, _, path = text.partition(":")
+    return text if "://" in text else f"{Scheme.RSYNC_SSH}://{host}/{path}"
 
 
 def _check_url(url: str) -> Iterable[Problem]:

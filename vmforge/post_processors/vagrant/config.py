@@ -75,7 +75,9 @@ class OverridesConfig(Config):
 class CatalogConfig(Config):
     """A catalogue that the boxes are added to."""
 
-    path: Path = option(help="The catalogue's file, `boxes/metadata.json` say; made when it is not there.")
+    path: Path = option(
+        help="The catalogue's file, `boxes/metadata.json` say; made when it is not there.", written=True
+    )
     box_tag: str = option(help="The box's name in it, `acme/debian` say.")
     version: str = option(help="The boxes' version, as in `1.2.0`.")
     description: str = option("", help="What the box is; shown by `vagrant box add`.")

@@ -41,6 +41,13 @@ class VagrantPostProcessor(PostProcessor[VagrantConfig]):
     def check(cls, config: VagrantConfig) -> Iterable[Problem]:
         return check(config)
 
+    @classmethod
+    def local_inputs(cls, config: VagrantConfig) -> Iterable[Path]:
+        for provider in config.providers or tuple(Provider):
+            settings = config.settings(provider)
+            generated = settings.vagrantfile_template_generated or not settings.vagrantfile_template
+            yield from map(Path, [*settings.include, *([] if generated else [settings.vagrantfile_template])])
+
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         override = self.config.provider_override
         providers = self.config.providers or (override or default_provider(artifact),)

@@ -29,6 +29,7 @@ from vmforge.sdk import (
     Secret,
     option,
 )
+from vmforge.sdk.network import RemoteInput, RemoteKind
 
 BUILDER_ID = "pearkes.post-processor.vagrant-cloud"
 DEFAULT_URL = "https://vagrantcloud.com/api/v2"
@@ -77,7 +78,12 @@ class VagrantCloudPostProcessor(PostProcessor[VagrantCloudConfig]):
                 summary = "Vagrant Cloud's own certificate is checked all the same"
                 yield Problem(summary, option="insecure_skip_tls_verify", warning=True)
 
+    @classmethod
+    def remote_inputs(cls, config: VagrantCloudConfig) -> Iterable[RemoteInput]:
+        yield RemoteInput(RemoteKind.UPLOAD, "the upload of the boxes", (config.vagrant_cloud_url,))
+
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
+        context.network.locate(self.config.vagrant_cloud_url)
         config, token = self.config, self.config.token
         context.redact([token] if token else [])
         verify = not config.insecure_skip_tls_verify or config.vagrant_cloud_url == DEFAULT_URL

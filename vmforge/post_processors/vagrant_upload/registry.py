@@ -28,6 +28,7 @@ from vmforge.sdk import (
     Secret,
     option,
 )
+from vmforge.sdk.network import RemoteInput, RemoteKind
 
 BUILDER_ID = "hashicorp.post-processor.vagrant-registry"
 _NAME = "HCP Vagrant Box Registry"
@@ -54,6 +55,12 @@ class VagrantRegistryConfig(BoxUploadConfig):
     )
 
     @property
+    def api_url(self) -> str:
+        """The API's server."""
+        address = self.hcp_api_address
+        return address if "://" in address else f"https://{address}"
+
+    @property
     def credentials(self) -> tuple[str, str]:
         """The ID and the secret of the template, else of the environment."""
         secret = self.client_secret.value or os.environ.get("HCP_CLIENT_SECRET", "")
@@ -74,7 +81,12 @@ class VagrantRegistryPostProcessor(PostProcessor[VagrantRegistryConfig]):
                 hint = f"set `{name}`, or `HCP_{name.upper()}` in the environment"
                 yield Problem("there is no login for the HCP Vagrant Box Registry", option=name, hint=hint)
 
+    @classmethod
+    def remote_inputs(cls, config: VagrantRegistryConfig) -> Iterable[RemoteInput]:
+        yield RemoteInput(RemoteKind.UPLOAD, "the upload of the boxes", (config.api_url,))
+
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
+        context.network.locate(self.config.api_url)
         config = self.config
         release = _Release(config, context, _log_in(config, context))
         return upload_boxes(release, config, artifact, context, BUILDER_ID)
@@ -94,9 +106,7 @@ def _log_in(config: VagrantRegistryConfig, context: BuildContext) -> Service:
     }
     token = login.text(login.post_form("/oauth2/token", fields), "access_token")
     context.redact([token])
-    address = config.hcp_api_address
-    url = address if "://" in address else f"https://{address}"
-    service = Service(_NAME, url + _API, client, context.cancellation)
+    service = Service(_NAME, config.api_url + _API, client, context.cancellation)
     service.token = token
     return service
 

@@ -52,6 +52,7 @@ def fileexists(context: FunctionContext, path: str) -> bool:
     found = _located(context, path)
     if found.is_dir():
         raise FunctionError(f"`{path}` is a folder, not a file", 0)
+    context.reads.add(found)
     return found.is_file()
 
 
@@ -63,6 +64,7 @@ def fileexists(context: FunctionContext, path: str) -> bool:
 )
 def fileset(context: FunctionContext, path: str, glob: str) -> Value:
     root = _located(context, path)
+    context.reads.add(root)
     pattern = re.compile(_glob_to_regex(glob))
     found = []
     for folder, _, names in os.walk(root, followlinks=True):
@@ -122,6 +124,7 @@ def _rendered(
 
 def read_bytes(context: FunctionContext, path: str) -> bytes:
     location = _located(context, path)
+    context.reads.add(location)
     try:
         return location.read_bytes()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Secrets of Vault, Consul and AWS. The only module that knows hvac and boto3; their exceptions end here.
 
-Whatever is read is a secret from then on. HCL calls these functions through their declarations, the
-engine of `{{ }}` through `engine_functions`.
+Whatever is read is a secret from then on. What may not be asked offline is noted as missing, and unknown.
+HCL calls these functions through their declarations, the engine of `{{ }}` through `engine_functions`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from vmforge.sdk.decoding import UNKNOWN_TEXT
 from vmforge.sdk.gotemplate import Function as EngineFunction
+from vmforge.sdk.network import Network, RemoteInput, RemoteKind
+from vmforge.sdk.values import UNKNOWN
 from vmforge.template.expressions.types import STRING
 from vmforge.template.functions.context import FunctionContext
 from vmforge.template.functions.declaration import FunctionError, Parameter, function
 
 _TIMEOUT: Final = 30.0
 _CONSUL: Final = "http://127.0.0.1:8500"
+_VAULT: Final = "https://127.0.0.1:8200"
+_AWS: Final = "https://secretsmanager.amazonaws.com"
 _TRUE: Final = ("1", "t", "true")
 
 
@@ -27,8 +32,8 @@ _TRUE: Final = ("1", "t", "true")
     Parameter("key", STRING),
     context=True,
 )
-def vault(context: FunctionContext, path: str, key: str) -> str:
-    return _kept(context, read_vault(context.environment, path, key))
+def vault(context: FunctionContext, path: str, key: str) -> object:
+    return _read(context, read_vault, path, key)
 
 
 @function(
@@ -36,8 +41,8 @@ def vault(context: FunctionContext, path: str, key: str) -> str:
     Parameter("key", STRING),
     context=True,
 )
-def consul_key(context: FunctionContext, key: str) -> str:
-    return _kept(context, read_consul(context.environment, key))
+def consul_key(context: FunctionContext, key: str) -> object:
+    return _read(context, read_consul, key)
 
 
 @function(
@@ -47,8 +52,8 @@ def consul_key(context: FunctionContext, key: str) -> str:
     Parameter("key", STRING, nullable=True, optional=True),
     context=True,
 )
-def aws_secretsmanager(context: FunctionContext, name: str, key: str | None = None) -> str:
-    return _kept(context, read_aws_field(context.environment, name, key or ""))
+def aws_secretsmanager(context: FunctionContext, name: str, key: str | None = None) -> object:
+    return _read(context, read_aws_field, name, key or "")
 
 
 @function(
@@ -56,15 +61,20 @@ def aws_secretsmanager(context: FunctionContext, name: str, key: str | None = No
     Parameter("name", STRING),
     context=True,
 )
-def aws_secretsmanager_raw(context: FunctionContext, name: str) -> str:
-    return _kept(context, read_aws(context.environment, name))
+def aws_secretsmanager_raw(context: FunctionContext, name: str) -> object:
+    return _read(context, read_aws, name)
 
 
-def engine_functions(environment: Mapping[str, str], secrets: set[str]) -> Mapping[str, EngineFunction]:
+def engine_functions(
+    environment: Mapping[str, str], secrets: set[str], network: Network | None = None
+) -> Mapping[str, EngineFunction]:
     """The same functions for `Interpolator.with_functions`: they raise ValueError, and add what they
     read to `secrets`."""
+    allowed = network or Network()
 
     def call(read: Callable[..., str], *arguments: str) -> str:
+        if not _may_ask(allowed, environment, read, arguments[0]):
+            return UNKNOWN_TEXT
         try:
             found = read(environment, *arguments)
         except FunctionError as error:
@@ -93,10 +103,25 @@ def engine_functions(environment: Mapping[str, str], secrets: set[str]) -> Mappi
     }
 
 
-def _kept(context: FunctionContext, found: str) -> str:
+def _read(context: FunctionContext, read: Callable[..., str], *arguments: str) -> object:
+    if not _may_ask(context.network, context.environment, read, arguments[0]):
+        return UNKNOWN
+    found = read(context.environment, *arguments)
     if found:
         context.secrets.add(found)
     return found
+
+
+def _may_ask(network: Network, environment: Mapping[str, str], read: Callable[..., str], name: str) -> bool:
+    """Whether a server may be asked; what it was to be asked for is noted as missing if not."""
+    server, address = {
+        read_vault: ("Vault", environment.get("VAULT_ADDR") or _VAULT),
+        read_consul: ("Consul", _consul_address(environment)),
+    }.get(read, ("AWS Secrets Manager", environment.get("AWS_ENDPOINT_URL") or _AWS))
+    if network.allows(address):
+        return True
+    network.miss(RemoteInput(RemoteKind.SECRET, f"`{name}` of {server}", (address,)))
+    return False
 
 
 def read_vault(environment: Mapping[str, str], path: str, key: str) -> str:
@@ -109,7 +134,7 @@ def read_vault(environment: Mapping[str, str], path: str, key: str) -> str:
         raise FunctionError("`VAULT_TOKEN` is not set", hint="log in: `export VAULT_TOKEN=...`")
     try:
         client = hvac.Client(
-            url=environment.get("VAULT_ADDR") or "https://127.0.0.1:8200",
+            url=environment.get("VAULT_ADDR") or _VAULT,
             token=environment["VAULT_TOKEN"],
             namespace=environment.get("VAULT_NAMESPACE") or None,
             verify=_trust(environment),
@@ -140,10 +165,7 @@ def read_consul(environment: Mapping[str, str], key: str) -> str:
     from urllib.parse import quote
     from urllib.request import Request, urlopen
 
-    address = environment.get("CONSUL_HTTP_ADDR") or _CONSUL
-    if "://" not in address:
-        secure = environment.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
-        address = f"{'https' if secure else 'http'}://{address}"
+    address = _consul_address(environment)
     if not address.startswith(("http://", "https://")):
         raise FunctionError(f"`CONSUL_HTTP_ADDR` is `{address}`, not `http://` or `https://`")
     url = f"{address.rstrip('/')}/v1/kv/{quote(key.lstrip('/'))}?raw"
@@ -157,6 +179,14 @@ def read_consul(environment: Mapping[str, str], key: str) -> str:
         raise FunctionError(f"Consul does not give `{key}`: {error.code} {error.reason}", hint=hint) from None
     except (URLError, HTTPException, OSError, ValueError) as error:
         raise FunctionError(f"Consul at `{address}` does not answer: {error}", hint=hint) from None
+
+
+def _consul_address(environment: Mapping[str, str]) -> str:
+    address = environment.get("CONSUL_HTTP_ADDR") or _CONSUL
+    if "://" in address:
+        return address
+    secure = environment.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
+    return f"{'https' if secure else 'http'}://{address}"
 
 
 def _consul_login(environment: Mapping[str, str]) -> dict[str, str]:

@@ -93,13 +93,13 @@ class UserVariables:
         self._read_inputs(inputs)
         self.secrets: set[str] = set()
         engine = interpolator(started=started, template_dir=root, environment=inputs.environment)
-        self._engine = engine.with_functions(self._functions(inputs.environment, offline))
+        self._engine = engine.with_functions(self._functions(inputs, offline))
         self._values: dict[str, str] = {}
         self._report_missing()
         for name in self._given:
             self._resolve(name)
 
-    def _functions(self, environment: Mapping[str, str], offline: bool) -> dict[str, Function]:
+    def _functions(self, inputs: VariableInputs, offline: bool) -> dict[str, Function]:
         """What these texts can call beside, or instead of, what all can."""
         functions: dict[str, Function] = {"user": self._user, **dict.fromkeys(_RUNNING, _too_early)}
         if offline:
@@ -107,7 +107,7 @@ class UserVariables:
         elif any(name in given.text for given in self._given.values() for name in _SERVERS):
             from vmforge.template.functions.secrets import engine_functions  # few templates read from servers
 
-            functions |= engine_functions(environment, self.secrets)
+            functions |= engine_functions(inputs.environment, self.secrets, inputs.network)
         return functions
 
     @property

@@ -301,3 +301,28 @@ def test_with_a_backing_file_only_the_difference_is_left(plan: Plan, image: Any,
     assert (found["backing-filename"], found["virtual-size"]) == (str(medium), 16 * MIB)
     assert found["actual-size"] < MIB
     assert content(disks.paths[0], tmp_path) == PATTERN
+
+
+def test_with_a_backing_file_no_layer_is_left_out(plan: Plan, image: Any, tmp_path: Path) -> None:
+    medium = image()
+    disks = plan(disk_image=True, use_backing_file=True, disk_size="16M")
+    (tmp_path / "first").mkdir()
+    disks.work_in(tmp_path / "first")
+    create(disks, medium)
+    for number, name in enumerate(("second", "third"), start=1):
+        write(disks.in_use[0], "qcow2", number, f"{4 - number}M")  # each covers part of the one before
+        (tmp_path / name).mkdir()
+        disks.in_use = disks.lay_over(disks.in_use, tmp_path / name)
+    write(disks.in_use[0], "qcow2", 3, "1M")
+    seen = whole(disks.in_use[0], tmp_path)
+    disks.finish()
+    assert info(disks.paths[0])["backing-filename"] == str(medium)
+    assert whole(disks.paths[0], tmp_path) == seen
+    assert [path.name for path in disks.paths[0].parent.iterdir()] == [disks.paths[0].name]
+
+
+def whole(path: Path, folder: Path) -> bytes:
+    """All that a guest sees on a disk."""
+    raw = folder / "whole.raw"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", path, raw], check=True)
+    return raw.read_bytes()

@@ -66,6 +66,19 @@ def test_the_values_of_the_build_belong_to_the_layer(world: World) -> None:
         assert beginning.frozen.values == {"Password": "of the guest"}
 
 
+@pytest.mark.parametrize(("key_file", "kept"), [("", True), ("~/.ssh/id", False)])
+def test_secrets_are_no_part_of_a_layer_but_for_the_key_that_was_made(
+    world: World, key_file: str, kept: bool
+) -> None:
+    layers = world.layers(steps("a"))
+    key = {"SSHPrivateKey": "the key"}
+    data = {"Password": "of the guest", "User": "forge", **key}
+    hide = {"of the guest": "", "the key": ""}
+    layers.context = replace(layers.context, data=data, hide=lambda text: hide.get(text, text))
+    object.__setattr__(layers.context.connector.config, "ssh_private_key_file", key_file)
+    assert layers._public_values() == {"User": "forge"} | (key if kept else {})
+
+
 def test_steps_that_run_every_time(world: World) -> None:
     for uncached in (step("b", local=True), step("b", block_cache=False)):
         chain = [*steps("a"), uncached, *steps("c")]
