@@ -30,6 +30,7 @@ from vmforge.sdk import (
     Secret,
     option,
 )
+from vmforge.sdk.network import RemoteInput, RemoteKind
 
 _RELEASES = "https://github.com/goss-org/goss/releases/download"
 
@@ -79,6 +80,17 @@ class GossConfig(Config):
     def installs(self) -> bool:
         return not (self.skip_install or self.skip_download)
 
+    @property
+    def file_name(self) -> str:
+        """What a release calls the program."""
+        suffix = ".exe" if self.target_os is TargetSystem.WINDOWS else ""
+        return f"{self.target_os.lower()}-{self.arch}{suffix}"
+
+    @property
+    def source(self) -> str:
+        """Where the guest fetches goss from."""
+        return self.url or f"{_RELEASES}/v{self.version}/goss-{self.file_name}"
+
 
 class GossProvisioner(Provisioner[GossConfig]):
     """Checks the guest; a test that fails ends the build."""
@@ -96,6 +108,11 @@ class GossProvisioner(Provisioner[GossConfig]):
             yield Problem("`password` needs `username`", "password")
         if config.sleep is not None and config.retry_timeout is None:
             yield Problem("`sleep` has no effect without `retry_timeout`", "sleep", warning=True)
+
+    @classmethod
+    def remote_inputs(cls, config: GossConfig) -> Iterable[RemoteInput]:
+        if config.installs:
+            yield RemoteInput(RemoteKind.GUEST, "goss, unless `skip_install` is set", (config.source,))
 
     @property
     def cacheable(self) -> bool:
@@ -127,17 +144,12 @@ class _Run:
         return self.config.target_os is TargetSystem.WINDOWS
 
     @property
-    def _file_name(self) -> str:
-        suffix = ".exe" if self._is_windows else ""
-        return f"{self.config.target_os.lower()}-{self.config.arch}{suffix}"
-
-    @property
     def _program(self) -> str:
         """Where goss is in the guest."""
         config = self.config
         if not config.installs and not config.download_path:
             return "goss"
-        name = f"goss-{config.version}-{self._file_name}"
+        name = f"goss-{config.version}-{config.file_name}"
         return config.download_path or posixpath.join(config.remote_folder, name)
 
     def install(self) -> None:
@@ -148,7 +160,7 @@ class _Run:
 
     def _download(self) -> str:
         config, path = self.config, self._program
-        url = config.url or f"{_RELEASES}/v{config.version}/goss-{self._file_name}"
+        url = config.source
         if self._is_windows:
             fetch = f"Invoke-WebRequest -UseBasicParsing -Uri {url} -OutFile {path}"
             return f'powershell.exe -NoProfile -Command "{fetch}"'

@@ -163,7 +163,7 @@ status: error
 boot_status_code: enabled-by-generator
 last_update: Fri, 20 Nov 2026 14:50:58 +0000
 detail:
-('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))
+('scripts-user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))
 """
 NEW = """\
 status: error
@@ -171,7 +171,7 @@ extended_status: error - done
 boot_status_code: enabled-by-generator
 detail: DataSourceNoCloud [seed=/dev/vdb]
 errors:
-\t- ('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))
+\t- ('scripts-user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))
 recoverable_errors:
 WARNING:
 \t- Failed to run module scripts_user
@@ -185,7 +185,7 @@ def test_errors_that_it_did_not_get_over(tmp_path: Path, report: str) -> None:
         await_cloud_init(guest.context, guest.communicator)
     assert caught.value.message == (
         "cloud-init failed in the guest: "
-        "('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))"
+        "('scripts-user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))"
     )
     assert caught.value.status == 1
     assert guest.ui.texts("stdout") == [*report.splitlines(), "sh: 1: oops: not found"]

@@ -1,4 +1,4 @@
-"""The examples of docs/provisioners.md are valid, and every provisioner is on that page."""
+"""The examples of docs/provisioners.md and docs/cloud-init.md are valid; each provisioner is on the first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from vmforge.sdk.registry import Kind, Registry
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/provisioners.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```hcl( source)?\n(.*?)```", PAGE, re.DOTALL)
+PAGES = PAGE + (ROOT / "docs/cloud-init.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```hcl( source)?\n(.*?)```", PAGES, re.DOTALL)
 TEMPLATE = (
     'source "null" "base" {{\n  communicator = "none"\n}}\nbuild {{\n  sources = ["null.base"]\n{}\n}}\n'
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,21 @@ def test_wrong_options(options: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValueError) as caught:
         configure(ShellLocalProvisioner, options)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "execute", [None, ["/bin/sh", "-c", "{{ .Vars }} exec {{ .Script }}"], "{{.Vars}} {{.Script}}"]
+)
+def test_secret_is_on_no_command_line(here: Here, execute: Any) -> None:
+    component = configure(
+        ShellLocalProvisioner,
+        {"inline": ["tr '\\0' ' ' < /proc/$PPID/cmdline; echo; echo $A"], "env": {"A": "CANARY"}}
+        | ({"execute_command": execute} if execute else {}),
+    )
+    assert isinstance(component, Provisioner)
+    seen = fake_context(here.folder, ui=here.ui)
+    context = replace(seen, hide=lambda text: text.replace("CANARY", "<sensitive>"))
+    component.provision(context, FakeMachine(FakeCommunicator(here.folder)))
+    parent, value = here.ui.texts("stdout")
+    assert (value, "CANARY" in parent) == ("CANARY", False)
+    assert list(here.folder.iterdir()) == []

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmforge.errors import VmforgeError
-from vmforge.provisioners.chef.config import ChefConfig, ChefRun, check_chef, ruby
+from vmforge.provisioners.chef.config import ChefConfig, ChefRun, check_chef, remote_chef, ruby
 from vmforge.provisioners.local_paths import check_files, check_folders, paths_of
 from vmforge.provisioners.staging import GuestSystem, StagingFolder, run_in_guest
 from vmforge.provisioners.windows.elevated import Account, check_account
 from vmforge.sdk import BuildContext, Machine, Problem, Provisioner, Secret, option
 from vmforge.sdk.late import check_late
+from vmforge.sdk.network import RemoteInput
 
 _STAGING = {
     GuestSystem.UNIX: "/tmp/packer-chef-client",
@@ -95,6 +96,10 @@ class ChefClientProvisioner(Provisioner[ChefClientConfig]):
         yield from check_folders(config, "trusted_certs_dir")
         yield from check_late(config.knife_command, ("Args", "Flags", "Sudo"), "knife_command")
         yield from check_chef(config, _FIELDS)
+
+    @classmethod
+    def remote_inputs(cls, config: ChefClientConfig) -> Iterable[RemoteInput]:
+        return remote_chef(config)
 
     def input_files(self) -> Iterable[Path]:
         return paths_of(self.config, "encrypted_data_bag_secret_path", "config_template", "trusted_certs_dir")

@@ -21,6 +21,7 @@ from vmforge.provisioners.staging import (
 from vmforge.provisioners.windows.elevated import Account
 from vmforge.sdk import BuildContext, Communicator, Config, Problem, option
 from vmforge.sdk.late import check_late
+from vmforge.sdk.network import RemoteInput, RemoteKind
 
 _INSTALL = (
     "curl -fsSL https://omnitruck.chef.io/install.sh | {{ if .Sudo }}sudo {{ end }}bash -s --"
@@ -64,6 +65,13 @@ class ChefConfig(Config):
     guest_os_type: GuestSystem | None = option(
         None, help="The guest's system.", default_text="`windows` over WinRM, else `unix`"
     )
+
+
+def remote_chef(config: ChefConfig) -> Iterator[RemoteInput]:
+    """What the guest fetches to install Chef."""
+    if not config.skip_install and not config.install_command:
+        what = "Chef's installer, unless `skip_install` is set"
+        yield RemoteInput(RemoteKind.GUEST, what, ("https://omnitruck.chef.io/install.sh",))
 
 
 def check_chef(config: ChefConfig, template_fields: tuple[str, ...]) -> Iterator[Problem]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmforge.provisioners.chef.config import ChefConfig, ChefRun, check_chef, ruby
+from vmforge.provisioners.chef.config import ChefConfig, ChefRun, check_chef, remote_chef, ruby
 from vmforge.provisioners.local_paths import check_folders, paths_of
 from vmforge.provisioners.staging import GuestSystem, StagingFolder
 from vmforge.sdk import BuildContext, Machine, Problem, Provisioner, option
+from vmforge.sdk.network import RemoteInput
 
 _STAGING = {
     GuestSystem.UNIX: "/tmp/packer-chef-solo",
@@ -75,6 +76,10 @@ class ChefSoloProvisioner(Provisioner[ChefSoloConfig]):
     @property
     def cacheable(self) -> bool:
         return True
+
+    @classmethod
+    def remote_inputs(cls, config: ChefSoloConfig) -> Iterable[RemoteInput]:
+        return remote_chef(config)
 
     def input_files(self) -> Iterable[Path]:
         return paths_of(self.config, *_PATHS)

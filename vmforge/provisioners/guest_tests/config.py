@@ -52,7 +52,7 @@ class GuestTestConfig(Config):
         help="How commands are run in the guest; knows `{{ .Command }}` (`sudo -E {{ .Command }}`).",
     )
     remote_folder: str = option("/tmp", help="The guest's folder for what is uploaded.")
-    junit: Path | None = option(None, help="Where to write a report, in JUnit's XML.")
+    junit: Path | None = option(None, help="Where to write a report, in JUnit's XML.", written=True)
     suite: str = option("", help="What the report calls these tests.", default_text="the build's name")
 
 

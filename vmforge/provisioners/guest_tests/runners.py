@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmforge.errors import CommandFailed, VmforgeError
@@ -20,6 +21,7 @@ from vmforge.sdk import BuildContext, Communicator
 from vmforge.sdk.adapter import AdapterSettings
 
 _NOT_FOUND = 127
+_VERDICT = re.compile(r": ((?:matches expectation|Expected|Error)\b.*)")
 _HOST = "guest"
 # https://docs.pytest.org/en/stable/reference/exit-codes.html
 _PYTEST_RAN = (0, 1, 5)
@@ -83,7 +85,8 @@ class GuestRunner:
         command = (
             f"sh -c {shlex.quote(f'{prepare}{program} --gossfile {gossfile}{more} validate --format tap')}"
         )
-        return self._by_tap(str(path), command, "goss")
+        suite = self._by_tap(str(path), command, "goss")
+        return Suite(suite.name, [_without_verdict(case) for case in suite.cases])
 
     def _by_tap(self, name: str, command: str, program: str) -> Suite:
         reader, started = TapReader(), time.monotonic()
@@ -116,6 +119,15 @@ class GuestRunner:
         variables = "".join(f"{name}={shlex.quote(value)} " for name, value in self.config.env.items())
         fields = {**self.context.data, "Command": f"env {variables}{command}" if variables else command}
         return self.communicator.run(self.context.render(self.config.execute_command, fields), show)
+
+
+def _without_verdict(case: Case) -> Case:
+    """A test of goss by the name that it has whether it passes or not: goss adds what it found."""
+    match = _VERDICT.search(case.name)
+    if match is None:
+        return case
+    text = match[1] if case.outcome is Outcome.FAILED else ""
+    return replace(case, name=case.name[: match.start()], text="\n".join(filter(None, (text, case.text))))
 
 
 def run_testinfra(config: GuestTestConfig, context: BuildContext, communicator: Communicator) -> list[Suite]:

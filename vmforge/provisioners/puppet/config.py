@@ -18,6 +18,8 @@ from vmforge.sdk import BuildContext, Communicator, Config, Secret, option
 
 # https://www.puppet.com/docs/puppet/7/man/apply.html, under --detailed-exitcodes: 2 is "something changed"
 _GOOD_STATUSES = (0, 2)
+# Puppet colours what it says even where there is no terminal.
+SWITCHES = "--detailed-exitcodes --color=false"
 _FACTS = ("packer_build_name", "packer_builder_type", "packer_http_addr")
 
 

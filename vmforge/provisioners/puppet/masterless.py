@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmforge.provisioners.local_paths import check_files, check_folders, check_paths, paths_of
-from vmforge.provisioners.puppet.config import PuppetConfig, PuppetRun
+from vmforge.provisioners.puppet.config import SWITCHES, PuppetConfig, PuppetRun
 from vmforge.provisioners.staging import GuestSystem, StagingFolder
 from vmforge.provisioners.windows.elevated import check_account
 from vmforge.sdk import BuildContext, Machine, Problem, Provisioner, option
@@ -96,7 +96,7 @@ class PuppetMasterlessProvisioner(Provisioner[PuppetMasterlessConfig]):
         }
 
     def _arguments(self, fields: dict[str, str], run: PuppetRun) -> Iterator[str]:
-        yield "apply --detailed-exitcodes"
+        yield f"apply {SWITCHES}"
         if run.context.debug:
             yield "--debug"
         # no `--manifestdir`: Puppet 4 took it away, and the first manifest lies in that folder

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmforge.provisioners.local_paths import check_folders
-from vmforge.provisioners.puppet.config import PuppetConfig, PuppetRun
+from vmforge.provisioners.puppet.config import SWITCHES, PuppetConfig, PuppetRun
 from vmforge.provisioners.staging import GuestSystem, StagingFolder
 from vmforge.provisioners.windows.elevated import check_account
 from vmforge.sdk import BuildContext, Machine, Problem, Provisioner, option
@@ -75,7 +75,7 @@ class PuppetServerProvisioner(Provisioner[PuppetServerConfig]):
             run.run(" ".join(self._arguments(fields, run)), fields, staging.path)
 
     def _arguments(self, fields: dict[str, str], run: PuppetRun) -> Iterator[str]:
-        yield "agent --onetime --no-daemonize --detailed-exitcodes"
+        yield f"agent --onetime --no-daemonize {SWITCHES}"
         if run.context.debug:
             yield "--debug"
         switches = {

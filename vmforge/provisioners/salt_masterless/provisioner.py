@@ -20,6 +20,8 @@ from vmforge.provisioners.staging import (
 from vmforge.sdk import BuildContext, Communicator, Config, Machine, Problem, Provisioner, option
 
 # Where Salt's own installer is fetched from, in the guest.
+from vmforge.sdk.network import RemoteInput, RemoteKind
+
 _INSTALLER = "https://github.com/saltstack/salt-bootstrap/releases/latest/download/bootstrap-salt"
 
 
@@ -102,6 +104,20 @@ class SaltMasterlessProvisioner(Provisioner[SaltMasterlessConfig]):
                 Formula.parse(text)
             except ValueError as error:
                 yield Problem(str(error), "formulas")
+
+    @classmethod
+    def remote_inputs(cls, config: SaltMasterlessConfig) -> Iterable[RemoteInput]:
+        for text in config.formulas:
+            try:
+                formula = Formula.parse(text)
+            except ValueError:  # which `check` says
+                continue
+            if not formula.is_local:
+                what = f"the formula `{formula.name}`, cloned by git"
+                yield RemoteInput(RemoteKind.PROGRAM, what, (formula.repository,))
+        if not config.skip_bootstrap:
+            what = "Salt's installer, unless `skip_bootstrap` is set"
+            yield RemoteInput(RemoteKind.GUEST, what, (f"{_INSTALLER}.sh",))
 
     @property
     def cacheable(self) -> bool:

@@ -15,7 +15,7 @@ from vmforge.provisioners.windows.scripts import (
     windows_files,
 )
 from vmforge.provisioners.windows.texts import FOLDER
-from vmforge.scripts.script import variables_of
+from vmforge.scripts.script import guest_variables_of
 from vmforge.sdk import BuildContext, Machine, Problem, Provisioner
 
 _VARIABLE = 'set "%s=%s" && '
@@ -54,7 +54,7 @@ class WindowsShellProvisioner(Provisioner[WindowsShellConfig]):
         """Upload, run and remove one script."""
         config = self.config
         path = config.remote_path or f"{FOLDER}/script.bat"
-        variables = variables_of(config, context)
+        variables = guest_variables_of(config, context)
         content, command = script.content, f'cmd /c "{path}"'
         if config.execute_command or config.env_var_format:
             text = _on_command_line(variables, config.env_var_format or _VARIABLE)

@@ -19,7 +19,7 @@ from vmforge.provisioners.windows.scripts import (
     windows_files,
 )
 from vmforge.provisioners.windows.texts import FOLDER, escaped, literal, run_file, script_file
-from vmforge.scripts.script import variables_of
+from vmforge.scripts.script import guest_variables_of
 from vmforge.sdk import BuildContext, Duration, Machine, Problem, Provisioner, Secret, option
 from vmforge.sdk.late import check_late
 
@@ -123,7 +123,7 @@ class PowerShellProvisioner(Provisioner[PowerShellConfig]):
         fields = {**context.data, "Path": path, "Vars": variables}
         own = config.elevated_execute_command if config.elevated_user else config.execute_command
         command = context.render(own, fields) if own else self._default_command(variables)
-        text = self._variables(variables_of(config, context))
+        text = self._variables(guest_variables_of(config, context))
         if not own:
             text += self._launcher(path)
         communicator = machine.communicator

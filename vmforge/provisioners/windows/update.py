@@ -17,6 +17,7 @@ from vmforge.provisioners.windows.restart import RESTART_COMMAND
 from vmforge.provisioners.windows.scripts import windows_files
 from vmforge.provisioners.windows.texts import FOLDER, literal, run_file, script_file
 from vmforge.sdk import BuildContext, Config, Duration, Machine, Problem, Provisioner, Secret, option
+from vmforge.sdk.network import RemoteInput, RemoteKind
 
 _SCRIPT = Path(__file__).with_name("update.ps1")
 
@@ -75,6 +76,10 @@ class WindowsUpdateProvisioner(Provisioner[WindowsUpdateConfig]):
             yield Problem("`update_limit` is less than 1", "update_limit")
         if config.update_max_retries < 0:
             yield Problem("`update_max_retries` is negative", "update_max_retries")
+
+    @classmethod
+    def remote_inputs(cls, config: WindowsUpdateConfig) -> Iterable[RemoteInput]:
+        yield RemoteInput(RemoteKind.GUEST, "Windows' updates, from Microsoft or the network's WSUS")
 
     @property
     def cacheable(self) -> bool:

@@ -46,6 +46,7 @@ def test_the_whole_command(guest: Guest, manifests: Path) -> None:
     assert guest.call.arguments == [
         "apply",
         "--detailed-exitcodes",
+        "--color=false",
         f"--modulepath={staging}/module-0",
         f"--hiera_config={staging}/hiera.yaml",
         f"{staging}/manifests/site.pp",
@@ -183,6 +184,7 @@ def test_the_agent(guest: Guest, work: Path) -> None:
         "--onetime",
         "--no-daemonize",
         "--detailed-exitcodes",
+        "--color=false",
         "--server=puppet.example",
         "--certname=web-1",
         f"--certdir={guest.staging}/certs",

@@ -90,6 +90,23 @@ def test_goss(guest: Guest, work: Path) -> None:
     assert guest.ui.texts("message") == ["2 tests passed, 1 skipped"]
 
 
+def test_a_test_of_goss_is_called_the_same_whether_it_passes_or_not(guest: Guest, work: Path) -> None:
+    (work / "goss.yaml").write_text("")
+    guest.has("goss")
+    points = (
+        "1..2",
+        "ok 1 - Command: echo a: b: exit-status: matches expectation: 0",
+        "not ok 2 - Service: ssh: running: Expected false to equal true",
+    )
+    guest.answers("goss", 1, "\n".join(points))
+    with pytest.raises(CommandFailed, match="1 of 2 tests failed: `Service: ssh: running`"):
+        run(guest, goss_file="goss.yaml", junit="report.xml")
+    (suite,) = read_junit(work / "report.xml")
+    passed, failed = suite.cases
+    assert passed.name == "Command: echo a: b: exit-status" and passed.text == ""
+    assert failed.text == "Expected false to equal true"
+
+
 def test_a_goss_of_this_machine(guest: Guest, work: Path) -> None:
     (work / "goss.yaml").write_text("")
     (work / "my-goss").write_text('#!/bin/sh\necho 1..1\necho "ok 1 - $(basename "$0") $ROLE"\n')

@@ -1,0 +1,1 @@
+class { 'greeting': text => lookup('greeting') }

@@ -1,0 +1,3 @@
+/etc/motd:
+  file.managed:
+    - contents: made of a formula

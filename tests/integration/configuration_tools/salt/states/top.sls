@@ -1,0 +1,5 @@
+base:
+  'role:web':
+    - match: grain
+    - greeting
+    - motd

@@ -1,0 +1,126 @@
+"""What tests in a real Debian need: its image, an archive of packages, the tools that run in or against it.
+
+Tools are made once, in the clone's build folder; `VMFORGE_ANSIBLE`, `VMFORGE_TESTINFRA`, `VMFORGE_GOSS` and
+`VMFORGE_SALT` name others.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_TOOLS = ROOT / "build" / "tools"
+# What Debian 12 has: the compiled parts of Salt are of this release.
+_GUEST_PYTHON = (3, 11)
+
+
+def image() -> Path:
+    """The image that the tests lay overlays over; skips where there is none."""
+    named = os.environ.get("VMFORGE_DEBIAN_IMAGE", "")
+    path = Path(named) if named else ROOT / "build" / "debian-12" / "debian-12.qcow2"
+    if not path.is_file():
+        pytest.skip(
+            f"there is no image `{path}`; make one with `sh examples/debian-12/run.sh CD`, or name one of "
+            "Debian 12 with VMFORGE_DEBIAN_IMAGE (user and password `debian`, sudo without a password)"
+        )
+    return path.absolute()
+
+
+def mirror() -> str:
+    """The archive that this machine's own apt uses; skips where it knows none."""
+    known = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE)"], check=False, capture_output=True, text=True
+    )
+    found = re.search(r"^https?://[^/\s]+/debian/?$", known.stdout, re.MULTILINE)
+    if found is None:
+        pytest.skip("apt on this machine knows no Debian archive for the guest to install from")
+    return found[0].rstrip("/")
+
+
+def lasting_layers() -> Path | None:
+    """A cache that outlives the run, if one is named: the next run goes on from what it has installed."""
+    named = os.environ.get("VMFORGE_TEST_LAYERS")
+    return Path(named).absolute() if named else None
+
+
+def ansible() -> Path:
+    return _named("VMFORGE_ANSIBLE") or _virtualenv() / "ansible-playbook"
+
+
+def testinfra() -> Path:
+    return _named("VMFORGE_TESTINFRA") or _virtualenv() / "pytest"
+
+
+def _named(variable: str) -> Path | None:
+    """A tool that the user names; by its own name in the path, too."""
+    found = shutil.which(os.environ.get(variable, ""))
+    return Path(found).absolute() if found else None
+
+
+def _virtualenv() -> Path:
+    """The programs of ansible-core and testinfra from PyPI."""
+    folder = _TOOLS / "venv"
+    done = folder / "done"
+    if not done.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        _pip(folder / "bin" / "python", "ansible-core", "pytest-testinfra")
+        done.touch()
+    return folder / "bin"
+
+
+def _pip(python: str | Path, *arguments: str) -> None:
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+    subprocess.run(command, check=True, timeout=3000)
+
+
+def salt() -> Path:
+    """Salt and all that it needs, as an archive for the guest. PyPI has its source only: minutes to build."""
+    if named := os.environ.get("VMFORGE_SALT"):
+        return Path(named).absolute()
+    archive = _TOOLS / "salt.tar.gz"
+    if not archive.exists():
+        if sys.version_info[:2] != _GUEST_PYTHON:
+            pytest.skip("Salt for Debian 12 is built by Python 3.11; VMFORGE_SALT names an archive of it")
+        tree = _TOOLS / "salt"
+        shutil.rmtree(tree, ignore_errors=True)
+        _pip(sys.executable, "--no-compile", "--target", str(tree), "salt")
+        staged = archive.with_suffix(".part")
+        with tarfile.open(staged, "w:gz") as tar:
+            tar.add(tree, ".")
+        staged.replace(archive)
+        shutil.rmtree(tree)
+    return archive
+
+
+def goss() -> Path:
+    """A goss that runs in Debian 12, out of the release after it, the first to have one."""
+    if named := os.environ.get("VMFORGE_GOSS"):
+        return Path(named).absolute()
+    program = _TOOLS / "goss"
+    if not program.exists():
+        site = mirror()
+        _TOOLS.mkdir(parents=True, exist_ok=True)
+        package = _TOOLS / "goss.deb"
+        index = lzma.decompress(_fetch(f"{site}/dists/trixie/main/binary-amd64/Packages.xz")).decode()
+        found = re.search(r"^Package: goss\n(?:.+\n)*?Filename: (.+)$", index, re.MULTILINE)
+        assert found is not None, "trixie has a package `goss`"
+        package.write_bytes(_fetch(f"{site}/{found[1]}"))
+        subprocess.run(["dpkg-deb", "-x", package, _TOOLS / "goss.files"], check=True)
+        (_TOOLS / "goss.files" / "usr" / "bin" / "goss").replace(program)
+    return program
+
+
+def _fetch(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=120) as answer:
+        content: bytes = answer.read()
+    return content
