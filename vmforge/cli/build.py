@@ -154,13 +154,11 @@ def _packages(wanted: bool, network: Network) -> AbstractContextManager[PackageC
     if not wanted:
         return nullcontext()
     from vmforge.cache import Store, default_root
-    from vmforge.package_cache import PackageCache, size_limit
+    from vmforge.cache.limit import PACKAGES_LIMIT
+    from vmforge.package_cache import PackageCache
 
     store = Store(default_root(os.environ))
-    try:
-        return PackageCache(store, network=network, limit=size_limit(store.root, os.environ))
-    except ValueError as error:
-        raise UsageError(f"`VMFORGE_PACKAGES_LIMIT`: {error}") from None
+    return PackageCache(store, network=network, limit=PACKAGES_LIMIT.bytes(store.root, os.environ))
 
 
 def _on_error(text: str) -> OnError:

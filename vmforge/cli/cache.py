@@ -77,21 +77,15 @@ class _Cache:
 
     def package_limit(self) -> int:
         """Raises `UsageError` for a limit that is no size."""
-        from vmforge.package_cache import size_limit
+        from vmforge.cache.limit import PACKAGES_LIMIT
 
-        try:
-            return size_limit(self.store.root, os.environ)
-        except ValueError as error:
-            raise UsageError(f"`VMFORGE_PACKAGES_LIMIT`: {error}") from None
+        return PACKAGES_LIMIT.bytes(self.store.root, os.environ)
 
     def limit(self) -> int:
         """Raises `UsageError` for a limit that is no size."""
-        from vmforge.cache.layers import size_limit
+        from vmforge.cache.limit import LAYERS_LIMIT
 
-        try:
-            return size_limit(self.layers.root, os.environ)
-        except ValueError as error:
-            raise UsageError(f"`VMFORGE_LAYERS_LIMIT`: {error}") from None
+        return LAYERS_LIMIT.bytes(self.layers.root, os.environ)
 
 
 @command.command("ls", cls=Command)

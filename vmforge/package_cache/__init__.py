@@ -1,7 +1,6 @@
 """A caching HTTP proxy near the guest: what one build fetched from its mirrors, the next one need not."""
 
 from vmforge.package_cache.cache import PackageCache
-from vmforge.package_cache.limit import size_limit
 from vmforge.package_cache.shelf import KIND, Kept, PackageShelf
 
-__all__ = ["KIND", "Kept", "PackageCache", "PackageShelf", "size_limit"]
+__all__ = ["KIND", "Kept", "PackageCache", "PackageShelf"]

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from vmforge.cache import Store
-from vmforge.cache.layers import Hold, Layer, LayerStore, new_layer, size_limit
-from vmforge.errors import HostError, Interrupted
+from vmforge.cache.layers import Hold, Layer, LayerStore, new_layer
+from vmforge.cache.limit import LAYERS_LIMIT
+from vmforge.errors import HostError, Interrupted, UsageError
 from vmforge.sdk.cancellation import Cancellation
 
 MEMORY = b"what the guest knows " * 5000
@@ -571,9 +572,9 @@ def test_the_inputs_of_the_last_cut_are_remembered(layers: LayerStore) -> None:
     assert layers.noted_inputs("b", "s") == {"x": "2"}
 
 
-def test_the_size_limit(tmp_path: Path) -> None:
-    assert size_limit(tmp_path, {"VMFORGE_LAYERS_LIMIT": "10G"}) == 10 * 1024**3
+def test_the_LAYERS_LIMIT.bytes(tmp_path: Path) -> None:
+    assert LAYERS_LIMIT.bytes(tmp_path, {"VMFORGE_LAYERS_LIMIT": "10G"}) == 10 * 1024**3
     disk = shutil.disk_usage(tmp_path).total
-    assert size_limit(tmp_path, {}) == min(40 * 1000**3, disk // 5)
-    with pytest.raises(ValueError, match="`much` is not a size"):
-        size_limit(tmp_path, {"VMFORGE_LAYERS_LIMIT": "much"})
+    assert LAYERS_LIMIT.bytes(tmp_path, {}) == min(40 * 1000**3, disk // 5)
+    with pytest.raises(UsageError, match="`VMFORGE_LAYERS_LIMIT`: `much` is not a size"):
+        LAYERS_LIMIT.bytes(tmp_path, {"VMFORGE_LAYERS_LIMIT": "much"})

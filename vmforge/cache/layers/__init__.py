@@ -13,7 +13,6 @@ while the build goes on. One that was not sealed yet is good until this machine 
 
 from vmforge.cache.layers.holding import Hold, LayerFolder
 from vmforge.cache.layers.layer import MEMORY, VALUES, Layer, new_layer
-from vmforge.cache.layers.limit import size_limit
 from vmforge.cache.layers.store import LayerStore
 
 __all__ = [
@@ -24,5 +23,4 @@ __all__ = [
     "LayerFolder",
     "LayerStore",
     "new_layer",
-    "size_limit",
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from vmforge.cache import Store, default_root
-from vmforge.cache.layers import LayerStore, size_limit
+from vmforge.cache.layers import LayerStore
+from vmforge.cache.limit import LAYERS_LIMIT
 from vmforge.errors import UsageError
 from vmforge.pipeline.layers.build_layers import BuildLayers
 from vmforge.pipeline.layers.fingerprints import Fingerprints, local_key
@@ -31,11 +32,5 @@ def layers_of(planned: PlannedBuild, context: BuildContext, run: Run) -> BuildLa
     shared = Store(default_root(os.environ))
     store = LayerStore(shared)
     fingerprints = Fingerprints(shared.digests, context.template_dir, local_key(shared.root), planned.secrets)
-    return BuildLayers(planned, context, store, fingerprints, policy, run.layers, _limit(store))
-
-
-def _limit(store: LayerStore) -> int:
-    try:
-        return size_limit(store.root, os.environ)
-    except ValueError as error:
-        raise UsageError(f"`VMFORGE_LAYERS_LIMIT`: {error}") from None
+    limit = LAYERS_LIMIT.bytes(store.root, os.environ)
+    return BuildLayers(planned, context, store, fingerprints, policy, run.layers, limit)
