@@ -572,7 +572,7 @@ def test_the_inputs_of_the_last_cut_are_remembered(layers: LayerStore) -> None:
     assert layers.noted_inputs("b", "s") == {"x": "2"}
 
 
-def test_the_LAYERS_LIMIT.bytes(tmp_path: Path) -> None:
+def test_the_size_limit(tmp_path: Path) -> None:
     assert LAYERS_LIMIT.bytes(tmp_path, {"VMFORGE_LAYERS_LIMIT": "10G"}) == 10 * 1024**3
     disk = shutil.disk_usage(tmp_path).total
     assert LAYERS_LIMIT.bytes(tmp_path, {}) == min(40 * 1000**3, disk // 5)
