@@ -8,7 +8,8 @@ sh tests/setup.sh
 .venv/bin/python tests/guest/master.py --output build/tiny.iso
 (cd build && sha256sum tiny.iso >tiny.iso.sha256)
 
-.venv/bin/vmforge build -force "$@" examples/quickstart
+# adaptive: `boot_wait` ends as soon as the boot prompt is seen
+.venv/bin/vmforge build -force --set boot_mode=adaptive "$@" examples/quickstart
 
 echo
 echo "What was made:"

@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--iso", type=Path, required=True, help="the test guest's CD")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--variants", default="packer,packer-tuned,vmforge-adaptive,vmforge")
+    parser.add_argument("--variants", default="packer,packer-tuned,vmforge,vmforge-adaptive,vmforge-watching")
     arguments = parser.parse_args()
     iso = with_checksum(arguments.iso)
     times: dict[str, list[float]] = {name: [] for name in arguments.variants.split(",")}

@@ -113,15 +113,16 @@ TUNED = with_lines(
     'qemuargs = [["-cpu", "max"], ["-smp", "1"], ["-machine", "type=pc"], ["-accel", "tcg,tb-size=32"]]',
 )
 
+WATCHING = with_lines('boot_mode = "adaptive"')
+
 VARIANTS = {
     "packer": Variant("packer", "its defaults for typing", DEFAULT_TYPING),
     "packer-tuned": Variant("packer", "the quickstart, and QEMU tuned by hand (qemuargs)", [TUNED]),
     "packer-template": Variant("packer", "the quickstart as it is"),
     "vmforge": Variant("vmforge", "the quickstart as it is"),
     "vmforge-default": Variant("vmforge", "its defaults for typing", DEFAULT_TYPING),
-    "vmforge-adaptive": Variant(
-        "vmforge", "Packer's defaults and eyes", [*DEFAULT_TYPING, with_lines('boot_mode = "adaptive"')]
-    ),
+    "vmforge-adaptive": Variant("vmforge", "Packer's defaults and eyes", [*DEFAULT_TYPING, WATCHING]),
+    "vmforge-watching": Variant("vmforge", "the quickstart, with eyes for its boot prompt", [WATCHING]),
 }
 
 
