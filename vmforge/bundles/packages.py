@@ -6,24 +6,23 @@ from vmforge.bundles.collecting import Collection
 from vmforge.cache import Store
 from vmforge.package_cache import KIND, PackageShelf
 
-_ENTRY = "package:"
-
 
 def add_packages(collection: Collection, store: Store, used_by: str | None = None) -> int:
-    """Put what a build was given when it last ran into a bundle, or all that is kept; returns how many URLs
-    that is. Bodies that are gone are left out."""
+    """Put what a build was given when it last ran into a bundle, or all that is kept, and what mirrors were
+    asked for in vain; returns how many URLs there is something for. Bodies that are gone are left out."""
     shelf = PackageShelf(store)
-    wanted = None if used_by is None else set(shelf.used_by(used_by))
+    everything = {kept.url for kept in shelf.entries()} | set(shelf.absent())
     count = 0
-    for kept in sorted(shelf.entries(), key=lambda kept: kept.url):
-        path = store.path_of(kept.digest, KIND)
-        if (wanted is not None and kept.url not in wanted) or not path.is_file():
-            continue
-        record = store.bound(_ENTRY + kept.url)
-        if record is not None:
-            collection.add_object(kept.digest, KIND, path, kept.url)
-            collection.bind(_ENTRY + kept.url, record)
+    for url in sorted(everything if used_by is None else everything.intersection(shelf.used_by(used_by))):
+        kept = shelf.find(url)
+        if kept is not None:
+            path = store.path_of(kept.digest, KIND)
+            if not path.is_file():
+                continue
+            collection.add_object(kept.digest, KIND, path, url)
             count += 1
+        for key, record in shelf.records(url).items():
+            collection.bind(key, record)
     return count
 
 

@@ -165,6 +165,11 @@ class PackageShelf:
         """The URLs that lead nowhere, in no order."""
         return (key.removeprefix(_ABSENT) for key, _ in self._store.bindings(_ABSENT))
 
+    def records(self, url: str) -> dict[str, Mapping[str, str]]:
+        """What the store's index holds about a URL, by key: for taking it elsewhere."""
+        found = {key: self._store.bound(key) for key in (_PREFIX + url, _ABSENT + url)}
+        return {key: record for key, record in found.items() if record is not None}
+
     def note_used(self, used_by: str, urls: Iterable[str]) -> None:
         """Remember which URLs a build was given, in place of those of its last run."""
         self._store.bind(_USED_BY + used_by, {"urls": json.dumps(sorted(urls))})
