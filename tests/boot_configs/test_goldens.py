@@ -1,66 +1,14 @@
-"""What each system's config comes to for three sets of parameters, as text."""
+"""What each system's config comes to for sets of parameters, as text."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from boot_configs import BootConfig, Firmware, Rendered, load, names
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOwn5oGLwFZyKX5mKXQnXpB0cXJ3VfF3q0dGxHb6Yk2B me@example.org"
-
-# Those of a set that a system does not know are left out. Texts that need quoting are in it on purpose.
-SETS: Mapping[str, Mapping[str, object]] = {
-    "default": {},
-    "full": {
-        "user": "ada",
-        "full_name": 'Ada "the Countess" Lovelace & sons',
-        "password": "pass $word's <1> \\ & #2",
-        "authorized_keys": [KEY],
-        "sudo": "password",
-        "root": "password",
-        "hostname": "engine",
-        "domain": "example.org",
-        "locale": "de_DE.UTF-8",
-        "keyboard": "de",
-        "timezone": "Europe/Berlin",
-        "disk": "/dev/sda",
-        "layout": "lvm",
-        "encryption": 'open <sesame> & "go"',
-        "swap": "2G",
-        "packages": ["vim", "tmux"],
-        "minimal": False,
-        "upgrade": True,
-        "mirror": "https://mirror.example.org:8443/some/where/",
-        "security_mirror": "http://security.example.org/fixes",
-        "proxy": "http://proxy.example.org:3128",
-        "network": {"address": "192.0.2.5/24", "gateway": "192.0.2.1", "dns": ["192.0.2.2", "192.0.2.3"]},
-        "late_commands": ['echo "it\'s" >/etc/motd', "sync && true"],
-        "kernel_options": "console=ttyS0",
-    },
-    "other": {
-        "password_hash": "$6$salt$hashhashhash",
-        "sudo": "none",
-        "root": "key",
-        "layout": "lvm",
-        "swap": "512M",
-        "mirror": "http://mirror.example.org/pub",
-        "minimal": True,
-        "upgrade": False,
-        "delivery": "cd",
-    },
-}
-
-
-def parameters(config: BootConfig, name: str) -> dict[str, object]:
-    """A set, as far as the system knows it."""
-    known = config.parameters
-    chosen = {key: value for key, value in SETS[name].items() if key in known}
-    return {
-        key: value for key, value in chosen.items() if not known[key].choices or value in known[key].choices
-    }
+from tests.boot_configs.parameter_sets import SETS, parameters
 
 
 def pages(config: BootConfig, rendered: Rendered) -> Iterator[str]:
