@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmforge.builders.connection import Connection
+from vmforge.sdk.connection import Connection
 from vmforge.errors import VmforgeError
 from vmforge.sdk import Artifact, BuildContext, Builder, Communicator, Config, Endpoint, FileArtifact
 

@@ -14,6 +14,7 @@ from vmforge.sdk.component import C, Component
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.host import HostFinding
 from vmforge.sdk.layers import Inputs
+from vmforge.sdk.leftovers import Leftover
 from vmforge.sdk.presets import Presets
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class Builder(Component[C], ABC, Generic[C]):
         """What `build` would hand to `context.layers.begin`, found out without starting, fetching or
         changing anything; or why there are no layers, or why that cannot be told."""
         return "the builder keeps none"
+
+    def leftovers(self, context: BuildContext) -> Iterable[Leftover]:
+        """What builds with this configuration's account and place have made there that is no finished image,
+        whoever's, in the order in which it can be deleted (`vmforge cleanup --cloud`). Raises `VmforgeError`
+        when the platform does not tell."""
+        return ()
 
     @classmethod
     def tools(cls, config: C) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vmforge.builders.boot_config import Installation, with_answers
 from vmforge.builders.cloud_init import await_cloud_init, make_seed, seed_arguments
-from vmforge.builders.connection import Connection
+from vmforge.sdk.connection import Connection
 from vmforge.builders.iso import HeldIso, retrieve_iso
 from vmforge.builders.kernel_boot import read_kernel
 from vmforge.builders.output import OutputDirectory, finished_files

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from vmforge.builders.connection import Connection
+from vmforge.sdk.connection import Connection
 from vmforge.builders.qemu.guest import Guest, Watch, screen_of
 from vmforge.errors import CommunicatorError, HostError, Interrupted, MachineError, VmforgeError
 from vmforge.hypervisor.connection import Hypervisor
