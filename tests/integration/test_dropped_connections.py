@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.openssh import SSHD, USER, OpenSsh
 from tests.integration.conftest import Running, Vmforge
-from tests.vmforge.communicators.conftest import SSHD, USER, OpenSsh
 
 SIZE = 24 << 20
 QUICK, REAL = 1.5, 10.0

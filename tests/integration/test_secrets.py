@@ -21,8 +21,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from tests.fakes.openssh import SSHD, OpenSsh
 from tests.integration.conftest import Finished, Running, Vmforge
-from tests.vmforge.communicators.conftest import SSHD, OpenSsh
 
 TEMPLATE = Path(__file__).parent / "secrets.pkr.hcl"
 VARIABLES = (
