@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration import debian
+
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 900.0
+# of Debian, without KVM
+INSTALLATION = 5400.0
+QUICK_DEBIAN = """\
+    hostname  = "debian-12"
+    upgrade   = false
+    kernel    = "linux-image-cloud-amd64"
+    initramfs = "dep"
+"""
 # `unshare` needs to be root, or to seem so
 NAMESPACE = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
 FOLDER_URL = "https://cd.example/images/"
@@ -42,10 +53,14 @@ class Site:
     has_network: bool
     command: list[str] = field(default_factory=lambda: [sys.executable, "-m", "vmforge"])
 
-    def vmforge(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return self.run([*self.command, *arguments], folder)
+    def vmforge(
+        self, *arguments: str, folder: Path | None = None, limit: float = LIMIT
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run([*self.command, *arguments], folder, limit)
 
-    def run(self, command: list[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: list[str], folder: Path | None = None, limit: float = LIMIT
+    ) -> subprocess.CompletedProcess[str]:
         inside = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
         whole = command if self.has_network else [*NAMESPACE, *inside, *command]
         return subprocess.run(
@@ -55,7 +70,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=LIMIT,
+            timeout=limit,
             check=False,
         )
 
@@ -128,6 +143,46 @@ def test_the_quickstart_is_built_from_a_bundle(outside: Site, inside: Site, tmp_
     build(inside, bundle, tmp_path)
 
 
+def test_the_build_goes_on_from_layers_of_the_bundle(
+    outside: Site, inside: Site, tmp_path: Path, lasting: Path
+) -> None:
+    """In another folder, with a cache and a state of its own, and files whose modes became others."""
+    example = outside.folder / "examples" / "quickstart"
+    (example / "scripts" / "setup.sh").chmod(0o664)
+    (example / "http").chmod(0o775)
+    (example / "secret.pkr.hcl").write_text('variable "hush" {\n  default = "x"\n  sensitive = true\n}\n')
+    mirror = f"{FOLDER_URL}={(tmp_path / 'mirror').as_uri()}/"
+    built = outside.vmforge("build", "-var", f"iso={ISO_URL}", "-mirror", mirror, "examples/quickstart")
+    assert built.returncode == 0, built.stdout + built.stderr
+
+    bundle = tmp_path / "lab.vmb"
+    create = ["bundle", "create", "examples/quickstart", "-o", str(bundle), "--unsigned", "--no-wheels"]
+    done = outside.vmforge(*create, "--layers", "-var", f"iso={ISO_URL}", "-mirror", mirror)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 layers of `qemu.quickstart`, the last one after provisioner 3 `shell`" in done.stdout
+    assert "all that was in the guests' memory, `hush` among it" in done.stdout
+    assert bundle.stat().st_mode & 0o077 == 0
+    checked = outside.vmforge("bundle", "verify", str(bundle))
+    assert "0 wheels, 4 layers, not signed" in checked.stdout
+
+    inside.environment = {**inside.environment, "VMFORGE_STATE_DIR": str(lasting / "s2")}
+    taken = inside.vmforge("bundle", "import", str(bundle), "--allow-unsigned")
+    assert taken.returncode == 0, taken.stdout + taken.stderr
+    project = inside.folder / "lab" / "project"
+    again = ["build", "--offline", f"-var=iso={ISO_URL}", "examples/quickstart"]
+    built = inside.vmforge(*again, folder=project)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "going on after provisioner 3 `shell`" in built.stdout
+    assert "Typing the boot command" not in built.stdout
+    image = project / "build" / "quickstart" / "quickstart.qcow2"
+    subprocess.run(["qemu-img", "check", "-q", image], check=True)
+    # and with one step changed, on top of what was brought
+    changed = inside.vmforge(*again, "-force", "-var=greeting=new", folder=project)
+    assert changed.returncode == 0, changed.stdout + changed.stderr
+    assert "going on after provisioner 2 `file`" in changed.stdout
+    assert "kept as a layer" in changed.stdout
+
+
 @pytest.mark.slow
 def test_vmforge_itself_comes_out_of_the_bundle(outside: Site, inside: Site, tmp_path: Path) -> None:
     """On a machine that has Python and tar."""
@@ -156,3 +211,33 @@ def test_vmforge_itself_comes_out_of_the_bundle(outside: Site, inside: Site, tmp
     assert done.returncode == 0, done.stdout + done.stderr
     listed = inside.vmforge("bundle", "list", "again.vmb", folder=inside.folder / "lab" / "project").stdout
     assert all(f"wheel     {path.name}" in listed for path in (inside.folder / "wheels").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3 * INSTALLATION)
+def test_debian_is_installed_from_a_bundle(outside: Site, inside: Site) -> None:
+    """Its packages come with the bundle, out of the package cache of a build outside: the mirror, which
+    cannot be reached from inside, is asked for not a byte."""
+    medium = debian.medium()
+    mirrors = [*debian.default_mirrors(medium), "--mirror", f"{FOLDER_URL}={medium.parent.as_uri()}/"]
+    variables = ["-var", f"iso_url={FOLDER_URL}{medium.name}"]
+    assert outside.vmforge("new", "debian-12", "-o", "debian", "--iso", str(medium)).returncode == 0
+    template = outside.folder / "debian" / "debian-12.pkr.hcl"
+    template.write_text(template.read_text().replace('    hostname = "debian-12"\n', QUICK_DEBIAN))
+    flags = ["--package-cache", "--layers", "off", *mirrors, *variables]
+    first = outside.vmforge("build", *flags, "debian", limit=INSTALLATION)
+    assert first.returncode == 0, first.stdout + first.stderr
+
+    create = ["bundle", "create", "debian", "-o", "debian.vmb", "--unsigned", "--no-wheels", "--packages"]
+    done = outside.vmforge(*create, *mirrors, *variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    bundle = outside.folder / "debian.vmb"
+    taken = inside.vmforge("bundle", "import", str(bundle), "--allow-unsigned")
+    assert taken.returncode == 0, taken.stdout + taken.stderr
+    project = inside.folder / "debian" / "project"
+    arguments = taken.stdout.splitlines()[-1].partition("vmforge ")[2].split()
+    built = inside.vmforge(*arguments, "--layers", "off", folder=project, limit=INSTALLATION)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert re.search(r"package cache: (\d+) of \1 files .*; 0 B of it from mirrors", built.stdout)
+    image = project / "output-debian-12" / "debian-12.qcow2"
+    subprocess.run(["qemu-img", "check", "-q", image], check=True)

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from vmforge.bundles.manifest import BundleError, Manifest, Member
 from vmforge.bundles.signing import SIGNATURE_SIZE
@@ -174,15 +174,30 @@ class Content:
             raise self._wrong()
 
     def _unpacked(self) -> Iterator[bytes]:
-        """All of it at once: what is packed is small (`manifest.LARGEST_PACKED`)."""
+        """Piece by piece, however much a few bytes may stand for."""
         import zstandard
 
-        packed = io.BytesIO(b"".join(self._stored()))
+        stored = self._stored()
+        pieces = cast("BinaryIO", _Pieces(stored))
         try:
-            # one byte too many is enough to see that it is too long
-            yield zstandard.ZstdDecompressor().stream_reader(packed).read(self.member.size + 1)
+            with zstandard.ZstdDecompressor().stream_reader(pieces, read_size=CHUNK) as reader:
+                while chunk := reader.read(CHUNK):
+                    yield chunk
         except (zstandard.ZstdError, MemoryError):
             raise self._wrong() from None
+        for _ in stored:  # what it did not need; its digest is looked at behind it
+            raise self._wrong()
 
     def _wrong(self) -> BundleError:
         return self._bundle._damaged(f"`{self.member.name}` is not what the manifest says")
+
+
+class _Pieces:
+    """Pieces of bytes as a file, as far as Zstandard reads one."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """The next piece, whatever its size; empty at the end."""
+        return next(self._pieces, b"")

@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from vmforge.bundles.manifest import (
     Binding,
+    BundledLayer,
     BundledTemplate,
     Manifest,
     ProjectFile,
@@ -17,7 +19,11 @@ from vmforge.bundles.manifest import (
 )
 from vmforge.bundles.wheels import platform_name, python_version
 from vmforge.cache import DigestMemory
+from vmforge.cache.layers import Layer
 from vmforge.errors import HostError, VmforgeError
+
+# Larger files of projects are media, which are packed already.
+_LARGEST_PACKED: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,8 @@ class Collection:
     _wheels: dict[str, WheelFile] = field(default_factory=dict)
     _objects: dict[tuple[str, str], StoreObject] = field(default_factory=dict)
     _bindings: dict[str, Binding] = field(default_factory=dict)
+    _layers: dict[str, BundledLayer] = field(default_factory=dict)
+    _salt: str = ""
     _templates: list[BundledTemplate] = field(default_factory=list)
     _left_out: set[str] = field(default_factory=set)
 
@@ -89,6 +97,29 @@ class Collection:
         self.sources.setdefault(digest, Source(name, path))
         self._objects[digest, extension] = StoreObject(digest, extension, origin)
 
+    def add_layer(self, layer: Layer, template: Path) -> None:
+        """A sealed layer, after the one that it lies on, with key and inputs as they are to be found by; all
+        of one bundle have one salt. `template` is the folder of its template."""
+        for name, digest in layer.files.items():
+            may_pack = not name.endswith(".zst")
+            self.sources.setdefault(
+                digest, Source(f"layers/{layer.id}/{name}", layer.folder / name, may_pack)
+            )
+        self._salt = layer.salt
+        self._layers[layer.id] = BundledLayer(
+            id=layer.id,
+            key=layer.key,
+            parent=layer.parent,
+            step=layer.step,
+            build=layer.build,
+            template=self._below(template) or ".",
+            created=round(layer.created * 1000),
+            disks=layer.disks,
+            inputs=dict(sorted(layer.inputs.items())),
+            host=dict(sorted(layer.host.items())),
+            files=dict(sorted(layer.files.items())),
+        )
+
     def bind(self, key: str, record: Mapping[str, str]) -> None:
         """A key for the store's index."""
         self._bindings[key] = Binding(key, dict(sorted(record.items())))
@@ -108,6 +139,8 @@ class Collection:
             wheels=tuple(sorted(self._wheels.values(), key=lambda wheel: wheel.name)),
             objects=tuple(sorted(self._objects.values(), key=lambda o: (o.sha256, o.extension))),
             bindings=tuple(sorted(self._bindings.values(), key=lambda binding: binding.key)),
+            layers=tuple(self._layers.values()),
+            layer_salt=self._salt,
             left_out=tuple(sorted(self._left_out)),
             folder=folder or ".",
         )
@@ -133,7 +166,7 @@ class Collection:
             relative.encode()
         except UnicodeEncodeError:
             raise VmforgeError(f"the name of `{relative!r}` is no UTF-8", hint="rename the file") from None
-        digest = self._source(path, f"project/{relative}", may_pack=True)
+        digest = self._source(path, f"project/{relative}", may_pack=path.stat().st_size <= _LARGEST_PACKED)
         self._files[relative] = ProjectFile(relative, digest, os.access(path, os.X_OK))
 
     def _source(self, path: Path, name: str, *, may_pack: bool = False) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from vmforge.bundles.archive import Bundle, Content
-from vmforge.bundles.manifest import BundleError, Manifest, StoreObject
+from vmforge.bundles.manifest import BundledLayer, BundleError, Manifest, StoreObject
 from vmforge.cache import Store, require_space, space_checked
 from vmforge.cache.durable import sync_folder
+from vmforge.cache.layers import Layer, LayerIntake, LayerStore
 from vmforge.errors import HostError, VmforgeError
 from vmforge.sdk.cancellation import Cancellation
 
@@ -27,11 +28,13 @@ _ALGORITHMS: Final = ("md5", "sha1", "sha256", "sha512")
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import brought: the folder with project and wheels, and how many of the objects were new."""
+    """What an import brought: the folder with project and wheels, how many of the objects were new, and which
+    layers."""
 
     manifest: Manifest
     folder: Path
     new_objects: int
+    new_layers: tuple[Layer, ...] = ()
 
 
 def import_bundle(
@@ -44,24 +47,27 @@ def import_bundle(
     """Take in a bundle whose signature has been checked; `on_bytes` counts what is read of it.
 
     Every byte is checked as it is read, but for objects that the store has: those are checked there, and
-    passed over, so that an import that broke off goes on where it was. The folder, and what leads to the
-    objects, are there when all else is. Raises `BundleError`, `HostError`,
+    passed over, so that an import that broke off goes on where it was. The folder, the layers, and what leads
+    to the objects, are there when all else is. Raises `BundleError`, `HostError`,
     `Interrupted`, and `VmforgeError` for a folder that is there already.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise VmforgeError(f"`{output}` is there already", hint="name another folder: `--output DIR`")
-    with _staging(output) as staged:
+    with _staging(output) as staged, _layer_intake(bundle.manifest, store, cancellation) as layers:
         intake = _Intake(bundle.manifest, store, staged, cancellation, on_bytes)
         intake.make_folders()
+        if layers is not None:
+            intake.expect_layers(layers, output)
         for content in bundle.members():
             intake.take(content)
         intake.bind()
+        new_layers = layers.commit() if layers is not None else []
         _sync_tree(staged)
         if output.exists():
             output.rmdir()
         staged.rename(output)
         sync_folder(output.absolute().parent)
-    return Imported(bundle.manifest, output, intake.new_objects)
+    return Imported(bundle.manifest, output, intake.new_objects, tuple(new_layers))
 
 
 class _Intake:
@@ -80,15 +86,16 @@ class _Intake:
         self._staged = staged
         self._cancellation = cancellation
         self._on_bytes = on_bytes
-        self._files: dict[str, list[tuple[Path, bool]]] = defaultdict(list)
+        self._files: dict[str, list[tuple[Path, int]]] = defaultdict(list)  # and their modes
         self._objects: dict[str, list[StoreObject]] = defaultdict(list)
         # what keys of the index claim of an object: its digests by algorithm
         self._claims: dict[str, dict[str, str]] = defaultdict(dict)
         self.new_objects = 0
         for file in manifest.files:
-            self._files[file.sha256].append((staged / PROJECT / file.path, file.executable))
+            mode = 0o755 if file.executable else 0o644
+            self._files[file.sha256].append((staged / PROJECT / file.path, mode))
         for wheel in manifest.wheels:
-            self._files[wheel.sha256].append((staged / WHEELS / wheel.name, False))
+            self._files[wheel.sha256].append((staged / WHEELS / wheel.name, 0o644))
         for stored in manifest.objects:
             self._objects[stored.sha256].append(stored)
         for binding in manifest.bindings:
@@ -102,6 +109,16 @@ class _Intake:
         for folder in self._manifest.folders:
             (self._staged / PROJECT / folder).mkdir(parents=True, exist_ok=True)
 
+    def expect_layers(self, intake: LayerIntake, output: Path) -> None:
+        """Have the files of layers that are missing go where they belong; `output` is where templates will
+        be."""
+        for bundled in self._manifest.layers:
+            template = output.absolute() / PROJECT / bundled.template
+            folder = intake.expect(_layer(bundled, self._manifest.layer_salt, template))
+            if folder is not None:
+                for name, digest in bundled.files.items():
+                    self._files[digest].append((folder / name, 0o600))
+
     def take(self, content: Content) -> None:
         """Put a content wherever it belongs."""
         member = content.member
@@ -109,9 +126,11 @@ class _Intake:
         if not missing and not self._files[member.sha256]:
             self._on_bytes(member.stored_size)
             return
-        require_space(self._store.root, member.size * len(missing))
+        files = self._files[member.sha256]
+        in_store = [path for path, _ in files if path.is_relative_to(self._store.root)]
+        require_space(self._store.root, member.size * len([*missing, *in_store]))
         with ExitStack() as stack:
-            targets = [stack.enter_context(self._opened(path, x)) for path, x in self._files[member.sha256]]
+            targets = [stack.enter_context(self._opened(path, mode)) for path, mode in files]
             targets += [stack.enter_context(self._kept(one)) for one in missing]
             hashers = {name: hashlib.new(name, usedforsecurity=False) for name in _ALGORITHMS[:2]}
             hashers["sha512"] = hashlib.sha512()
@@ -147,13 +166,13 @@ class _Intake:
                 raise BundleError(f"the bundle's manifest claims a wrong {algorithm} of an object")
 
     @contextmanager
-    def _opened(self, path: Path, executable: bool) -> Iterator[BinaryIO]:
+    def _opened(self, path: Path, mode: int) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with space_checked(self._staged), path.open("xb") as file:
+        with space_checked(path.parent), path.open("xb") as file:
+            path.chmod(mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        path.chmod(0o755 if executable else 0o644)
 
     @contextmanager
     def _kept(self, stored: StoreObject) -> Iterator[BinaryIO]:
@@ -167,6 +186,36 @@ class _Intake:
                 self._store.commit(part, stored.sha256, stored.extension, origin=stored.origin)
             finally:
                 part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _layer_intake(
+    manifest: Manifest, store: Store, cancellation: Cancellation
+) -> Iterator[LayerIntake | None]:
+    """The way into the store for layers; None where there are none."""
+    if not manifest.layers:
+        yield None
+        return
+    with LayerIntake(LayerStore(store), cancellation) as intake:
+        yield intake
+
+
+def _layer(bundled: BundledLayer, salt: str, template: Path) -> Layer:
+    return Layer(
+        id=bundled.id,
+        folder=Path(),
+        key=bundled.key,
+        parent=bundled.parent,
+        step=bundled.step,
+        build=bundled.build,
+        template=str(template),
+        created=bundled.created / 1000,
+        disks=bundled.disks,
+        inputs=bundled.inputs,
+        files=bundled.files,
+        salt=salt,
+        host=bundled.host,
+    )
 
 
 @contextmanager

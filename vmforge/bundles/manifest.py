@@ -17,12 +17,15 @@ from vmforge.errors import VmforgeError
 
 FORMAT: Final = "vmforge-bundle"
 VERSION: Final = 1
-# The largest content that may lie packed in a bundle: it is unpacked in memory.
-LARGEST_PACKED: Final = 64 * 1024 * 1024
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _EXTENSION: Final = re.compile(r"(?!part)[a-z0-9_-]{0,32}", re.ASCII | re.IGNORECASE)
+_LAYER: Final = re.compile(r"[0-9a-f]{16}")
+# Not the store's own records (`layer.json`, `kept.json`).
+_LAYER_FILE: Final = re.compile(
+    r"(?!layer\.json|kept\.json)[a-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)?", re.ASCII
+)
 # What builds look up in the store's index, and so what a bundle may put there.
-_KEYS: Final = ("md5:", "sha1:", "sha256:", "sha512:", "url:", "listed:", "data:", "package:", "packages of:")
+_KEYS: Final = ("md5:", "sha1:", "sha256:", "sha512:", "url:", "listed:", "data:", "package:", "no package:")
 
 
 class BundleError(VmforgeError):
@@ -77,6 +80,26 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class BundledLayer:
+    """A machine frozen after a step of a build. `id` names its folder, `parent` the layer below it, which
+    comes before it; `template` is the template's folder below the project's, `created` is in milliseconds
+    since the epoch. `files` are the SHA-256 of its files by name. Secrets enter `key` and `inputs` with the
+    manifest's `layer_salt`; `host` says, by the names of inputs, what the machine was that it was made on."""
+
+    id: str
+    key: str
+    parent: str
+    step: str
+    build: str
+    template: str
+    created: int
+    disks: tuple[str, ...]
+    inputs: Mapping[str, str]
+    host: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class BundledTemplate:
     """A template, by its path below the project's folder, and the arguments that it is built with."""
 
@@ -90,7 +113,7 @@ class Manifest:
 
     `folder` is the one to build in, below the project's. `python` and `platform` are what the wheels are for.
     `signer` is the public key in hex, empty for a bundle that is not signed. `left_out` are files that builds
-    read but that are not below the project's folder.
+    read but that are not below the project's folder. `layer_salt` is a key, in hex, empty without layers.
     """
 
     vmforge: str
@@ -101,6 +124,8 @@ class Manifest:
     wheels: tuple[WheelFile, ...] = ()
     objects: tuple[StoreObject, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    layers: tuple[BundledLayer, ...] = ()
+    layer_salt: str = ""
     left_out: tuple[str, ...] = ()
     folder: str = "."
     python: str = ""
@@ -146,6 +171,7 @@ class Manifest:
             _check_path(member.name)
             _check_member(member)
         used = {f.sha256 for f in self.files} | {w.sha256 for w in self.wheels}
+        used |= {digest for layer in self.layers for digest in layer.files.values()}
         if used | {o.sha256 for o in self.objects} != digests:
             raise ValueError("members and what they are for do not agree")
         _check_tree([file.path for file in self.files], self.folders)
@@ -161,15 +187,37 @@ class Manifest:
         for binding in self.bindings:
             if not binding.key.startswith(_KEYS):
                 raise ValueError(f"`{binding.key}` is no key that a bundle may bring")
+        self._check_layers()
         self._check_texts()
         for path in (self.folder, *(template.path for template in self.templates)):
             if path != ".":
                 _check_path(path)
 
+    def _check_layers(self) -> None:
+        """That each lies on one before it, and that their files stay in their folders. Raises ValueError."""
+        if bool(self.layers) != bool(_HEX.fullmatch(self.layer_salt)):
+            raise ValueError("layers and their salt do not agree")
+        _unique("layer", (layer.key for layer in self.layers))
+        known = {""}
+        for layer in self.layers:
+            if not _LAYER.fullmatch(layer.id) or layer.id in known or layer.parent not in known:
+                raise ValueError(f"the layer `{layer.id}` is not where it belongs")
+            known.add(layer.id)
+            names = all(_LAYER_FILE.fullmatch(name) for name in layer.files)
+            if not names or not layer.disks or not set(layer.disks) <= set(layer.files):
+                raise ValueError(f"the files of the layer `{layer.id}` are no layer's")
+            if not _HEX.fullmatch(layer.key) or layer.created < 0:
+                raise ValueError(f"the layer `{layer.id}` has no key")
+            if layer.template != ".":
+                _check_path(layer.template)
+
     def _check_texts(self) -> None:
         """That nothing that is shown steers the terminal. Raises ValueError."""
         shown = [self.vmforge, self.python, self.platform, *self.left_out]
         shown += [stored.origin for stored in self.objects]
+        for layer in self.layers:
+            shown += [layer.step, layer.build, *layer.inputs, *layer.inputs.values()]
+            shown += [*layer.host, *layer.host.values()]
         shown += [line for one in self.templates for a in one.arguments for line in a.splitlines()]
         for text in shown:
             if not text.replace("\t", " ").isprintable():
@@ -216,8 +264,6 @@ def _check_member(member: Member) -> None:
         raise ValueError(f"`{member.name}` has no SHA-256")
     if min(member.size, member.stored_size) < 0:
         raise ValueError(f"`{member.name}` has no size")
-    if member.packed and max(member.size, member.stored_size) > LARGEST_PACKED:
-        raise ValueError(f"`{member.name}` is too large to be packed")
     stored = (member.stored_size, member.stored_sha256)
     if not member.packed and stored != (member.size, member.sha256):
         raise ValueError(f"`{member.name}` has two sizes or digests")

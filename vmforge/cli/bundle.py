@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vmforge.cli.bundle_contents import Wanted, build_command, gather
+from vmforge.cli.bundle_contents import Gathering, Wanted, build_command, gather
 from vmforge.cli.cache_listing import count_text, size_text
 from vmforge.cli.flags import Command, Group
 from vmforge.cli.offline_options import MirrorOption, Offline, network_of, settings_folder
@@ -23,7 +23,9 @@ from vmforge.cli.terminal import Terminal
 from vmforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from vmforge.bundles import Bundle, Manifest, Signer, Trust
+    from vmforge.bundles import Bundle, Imported, Manifest, Signer, Trust
+    from vmforge.bundles.manifest import BundledLayer
+    from vmforge.cache import Store
     from vmforge.sdk.cancellation import Cancellation
 
 NAME = "bundle"
@@ -78,6 +80,14 @@ def create(
     packages: Annotated[
         bool, typer.Option("--packages", help="Add what `-package-cache` kept of the builds' last runs.")
     ] = False,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="Add the machines that are kept after the builds' steps. Their memory is in them: "
+            "passwords and keys that the builds know can be read out of the bundle.",
+        ),
+    ] = False,
     wheels: Annotated[
         bool, typer.Option("--wheels/--no-wheels", help="Add vmforge itself, for this version of Python.")
     ] = True,
@@ -101,10 +111,15 @@ def create(
     store = Store(default_root(os.environ))
     request = TemplateRequest(Path(), var, var_file, only, except_, set_, config_type, network=network)
     ui = shown.ui("bundle")
-    with _interruptible(shown) as cancellation, tempfile.TemporaryDirectory(prefix="vmforge-wheels-") as made:
+    with (
+        _interruptible(shown) as cancellation,
+        ExitStack() as resources,
+        tempfile.TemporaryDirectory(prefix="vmforge-wheels-") as made,
+    ):
         collection = Collection(root, store.digests, lambda count: cancellation.check())
         desk = MediaDesk(store, ui, cancellation, network)
-        gather(shown, Wanted(templates, request, packages, include), collection, store, desk, ui)
+        gathering = Gathering(collection, store, desk, ui, cancellation, resources)
+        gather(shown, Wanted(templates, request, packages, include, layers), gathering)
         if wheels:
             maker = WheelMaker(Path(made) / "wheels", cancellation, ui.message, network.offline)
             for path in maker.make(extra):
@@ -154,6 +169,7 @@ def take_in(
     """Put a bundle's media into the cache, and its templates and wheels into a folder."""
     from vmforge.bundles import Bundle, import_bundle
     from vmforge.cache import Store, default_root
+    from vmforge.cache.limit import LAYERS_LIMIT
 
     shown: Terminal = context.obj
     target = output or Path(bundle.name.removesuffix(".vmb") if bundle.suffix else f"{bundle.name}.d")
@@ -161,12 +177,16 @@ def take_in(
         if note := _check_signature(opened, trust, allow_unsigned=allow_unsigned, refuse=True):
             shown.note(f"warning: {note}")
         store = Store(default_root(os.environ))
+        limit = LAYERS_LIMIT.bytes(store.root, os.environ)
         total = sum(member.stored_size for member in opened.manifest.members)
         with shown.ui("bundle").progress(f"Importing {bundle.name}", total) as progress:
             done = import_bundle(opened, store, target, cancellation, progress.advance)
     for path in done.manifest.left_out:
         shown.note(f"warning: `{path}` is not in the bundle, and a build reads it")
-    shown.print(f"{target}: {_summary(done.manifest)}, {done.new_objects} new in the cache")
+    if done.new_layers:
+        _make_room(shown, done, store, limit)
+    new = done.new_objects + len(done.new_layers)
+    shown.print(f"{target}: {_summary(done.manifest)}, {new} new in the cache")
     for line in _next_steps(done.manifest, target):
         shown.print(line)
 
@@ -254,12 +274,24 @@ def _interruptible(shown: Terminal) -> Iterator[Cancellation]:
         yield cancellation
 
 
+def _make_room(shown: Terminal, done: Imported, store: Store, limit: int) -> None:
+    """Delete the longest unused layers beyond the limit; what had to go of the bundle's own is said."""
+    from vmforge.cache.layers import LayerStore
+
+    gone = {layer.id for layer in LayerStore(store).prune(limit)}
+    lost = [layer for layer in done.new_layers if layer.id in gone]
+    if lost:
+        hint = f"layers may take up {size_text(limit)} (`VMFORGE_LAYERS_LIMIT`)"
+        shown.note(f"warning: {count_text(lost, 'layer')} of the bundle did not stay: {hint}")
+
+
 def _summary(manifest: Manifest) -> str:
     parts = [
         count_text(manifest.templates, "template"),
         count_text(manifest.objects, "object"),
         count_text(manifest.files, "file"),
         count_text(manifest.wheels, "wheel"),
+        *([count_text(manifest.layers, "layer")] if manifest.layers else []),
     ]
     return ", ".join(parts)
 
@@ -276,10 +308,15 @@ def _listing(manifest: Manifest) -> Iterator[str]:
     rows += [("object", one.origin, size_text(sizes[one.sha256])) for one in manifest.objects]
     rows += [("file", one.path, size_text(sizes[one.sha256])) for one in manifest.files]
     rows += [("wheel", one.name, size_text(sizes[one.sha256])) for one in manifest.wheels]
+    rows += [("layer", f"{one.build}: {one.step}", _size_of(one, sizes)) for one in manifest.layers]
     rows += [("left out", path, "") for path in manifest.left_out]
     width = max((len(name) for _, name, _ in rows), default=0)
     for kind, name, size in rows:
         yield f"{kind:<9} {name:<{width}}  {size:>10}".rstrip()
+
+
+def _size_of(layer: BundledLayer, sizes: Mapping[str, int]) -> str:
+    return size_text(sum(sizes[digest] for digest in layer.files.values()))
 
 
 def _next_steps(manifest: Manifest, folder: Path) -> Iterator[str]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmforge.cli.cache_listing import count_text
 from vmforge.cli.lock_file import lock_path
-from vmforge.cli.running import Planned, TemplateRequest, plan_builds
+from vmforge.cli.running import Planned, TemplateRequest, plan_builds, running
 from vmforge.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from vmforge.bundles import Collection
     from vmforge.bundles.media import MediaDesk
     from vmforge.cache import Store
+    from vmforge.cache.layers import Layer
+    from vmforge.pipeline.plan import PlannedBuild
+    from vmforge.sdk.cancellation import Cancellation
     from vmforge.sdk.ui import Ui
+    from vmforge.template import Template
 
 
 @dataclass(frozen=True)
@@ -28,28 +34,42 @@ class Wanted:
     request: TemplateRequest
     packages: bool
     include: Sequence[Path] = ()
+    layers: bool = False
 
 
-def gather(
-    shown: Terminal, wanted: Wanted, collection: Collection, store: Store, desk: MediaDesk, ui: Ui
-) -> None:
+@dataclass(frozen=True)
+class Gathering:
+    """Where a bundle's content is gathered from and to. `resources` holds what must stay until it is written;
+    `cancellation` ends it."""
+
+    collection: Collection
+    store: Store
+    desk: MediaDesk
+    ui: Ui
+    cancellation: Cancellation
+    resources: ExitStack
+
+
+def gather(shown: Terminal, wanted: Wanted, to: Gathering) -> None:
     """Plan every template, fetch what its builds need, and gather all of it. Raises `VmforgeError`."""
-    from dataclasses import replace
-
+    collection, store, ui = to.collection, to.store, to.ui
     for path in wanted.include:
         collection.add_path(path)
     for template in wanted.templates:
         ui.say(f"gathering what `{template}` needs")
         planned = plan_builds(shown, replace(wanted.request, template=template), keep_answers=True)
-        collection.add_template(template, arguments_of(wanted.request, planned, collection))
+        arguments = arguments_of(wanted.request, planned, collection)
+        collection.add_template(template, ["-package-cache", *arguments] if wanted.packages else arguments)
         _gather_files(planned, template, wanted.request, collection)
-        _gather_remote(planned, collection, desk)
+        _gather_remote(planned, collection, to.desk)
         for key in planned.data_keys:
             record = store.bound(key)
             if record is not None:
                 collection.bind(key, record)
         if wanted.packages:
             _gather_packages(planned, collection, store, ui)
+        if wanted.layers:
+            _gather_layers(shown, planned, to)
 
 
 def arguments_of(request: TemplateRequest, planned: Planned, collection: Collection) -> list[str]:
@@ -113,6 +133,37 @@ def _gather_packages(planned: Planned, collection: Collection, store: Store, ui:
         else:
             hint = "build it once with `-package-cache`"
             collection.warnings.append(f"the package cache has nothing for `{build.full_name}`: {hint}")
+
+
+def _gather_layers(shown: Terminal, planned: Planned, to: Gathering) -> None:
+    """The machines that are kept of the builds, and a warning of what is in them."""
+    from vmforge.pipeline.build import carry_layers
+
+    found = 0
+    with running(shown, planned) as run, to.cancellation.on_cancel(run.cancellation.cancel):
+        for build in planned.plan.builds:
+            carried = carry_layers(build, run)
+            if isinstance(carried, str):
+                to.collection.warnings.append(f"there are no layers of `{build.full_name}`: {carried}")
+                continue
+            to.resources.enter_context(carried.hold)
+            for layer in carried.layers:
+                to.collection.add_layer(layer, planned.template.root)
+            found += len(carried.layers)
+            to.ui.message(_layers_found(build, carried.layers))
+    if found:
+        to.collection.warnings.append(_layers_warning(planned.template))
+
+
+def _layers_found(build: PlannedBuild, layers: Sequence[Layer]) -> str:
+    count = count_text(layers, "layer")
+    return f"{count} of `{build.full_name}`, the last one after {layers[-1].step}"
+
+
+def _layers_warning(template: Template) -> str:
+    names = [f"`{variable.name}`" for variable in template.variables.values() if variable.sensitive]
+    among = f", {', '.join(sorted(names))} among it" if names else ""
+    return f"the layers hold all that was in the guests' memory{among}: whoever gets the bundle can read it"
 
 
 def used_by(root: Path, build: str) -> str:

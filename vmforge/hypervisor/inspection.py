@@ -116,6 +116,16 @@ def tool_versions(emulator: str) -> dict[str, str]:
     return found
 
 
+def version_of(program: Path) -> str:
+    """The version that a program says it is of, with that of its package where it has one; empty when it does
+    not tell."""
+    try:
+        said = _said_of_version(str(program))
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return said.partition("\n")[0].partition("version ")[2].strip()
+
+
 _VERSION = re.compile(r"version (\d+)\.(\d+)\S*")
 
 

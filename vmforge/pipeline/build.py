@@ -10,6 +10,7 @@ from vmforge.errors import Interrupted, VmforgeError
 from vmforge.pipeline.durations import Durations
 from vmforge.pipeline.failure import Aborted, OnError, around_steps
 from vmforge.pipeline.layers.build_layers import Enough
+from vmforge.pipeline.layers.carrying import Carriage, carriage
 from vmforge.pipeline.layers.explain import Verdict
 from vmforge.pipeline.layers.opening import layers_of
 from vmforge.pipeline.plan import PlannedBuild
@@ -18,6 +19,7 @@ from vmforge.pipeline.provisioning import Provisioning
 from vmforge.pipeline.run import Run
 from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.context import BuildContext, Machine
+from vmforge.sdk.leftovers import Leftover
 from vmforge.sdk.live import LiveStatus
 from vmforge.sdk.steps import Steps, StepTime
 
@@ -47,6 +49,16 @@ def explain_build(planned: PlannedBuild, run: Run) -> list[Verdict] | str:
     """What a build would begin from, step by step; a sentence where there are no layers, or that cannot be
     told. Starts and makes nothing."""
     return _Build(planned, run).explain()
+
+
+def find_leftovers(planned: PlannedBuild, run: Run) -> list[Leftover]:
+    """What builds have left at the place of this one; see `Builder.leftovers`."""
+    return _Build(planned, run).leftovers()
+
+
+def carry_layers(planned: PlannedBuild, run: Run) -> Carriage | str:
+    """The layers of a build for a bundle; a sentence where there are none. Raises `VmforgeError`."""
+    return _Build(planned, run).carry_layers()
 
 
 class _Build:
@@ -89,12 +101,24 @@ class _Build:
         hint = "build it; `keep_input_artifact = true` keeps it beside what post-processors make of it"
         raise VmforgeError("there is no artifact of an earlier build to post-process", hint=hint)
 
+    def leftovers(self) -> list[Leftover]:
+        """See `find_leftovers`."""
+        self._run.redactor.add(self._planned.secrets)
+        return list(self._planned.builder.leftovers(self._context))
+
     def explain(self) -> list[Verdict] | str:
         """See `explain_build`."""
         inputs = self._planned.builder.layer_inputs(self._context)
         if isinstance(inputs, str) or self._layers is None:
             return inputs if isinstance(inputs, str) else "they are off"
         return self._layers.explain(inputs)
+
+    def carry_layers(self) -> Carriage | str:
+        """See `carry_layers`."""
+        inputs = self._planned.builder.layer_inputs(self._context)
+        if isinstance(inputs, str) or self._layers is None:
+            return inputs if isinstance(inputs, str) else "they are off"
+        return carriage(self._layers, inputs, self._run.cancellation)
 
     def _build(self) -> Artifact | None:
         try:

@@ -10,7 +10,15 @@ from vmforge.sdk.component import Component, Problem
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.data_source import DataSource
 from vmforge.sdk.host import Health, HostFinding
-from vmforge.sdk.layers import Beginning, FreezableMachine, FrozenMachine, Inputs, LayerPolicy, Layers
+from vmforge.sdk.layers import (
+    Beginning,
+    FreezableMachine,
+    FrozenMachine,
+    HostTrait,
+    Inputs,
+    LayerPolicy,
+    Layers,
+)
 from vmforge.sdk.live import LiveStatus
 from vmforge.sdk.options import Config, option
 from vmforge.sdk.packages import PackageCache, PackageCounts, PackageProxy
@@ -44,6 +52,7 @@ __all__ = [
     "GuestAgent",
     "Health",
     "HostFinding",
+    "HostTrait",
     "Inputs",
     "LayerPolicy",
     "Layers",

@@ -19,8 +19,21 @@ class LayerPolicy(StrEnum):
     OFF = "off"
 
 
-# What decides how a machine is, by the name that a user knows it by: a text, or a file or folder.
-Inputs = Mapping[str, str | Path]
+@dataclass(frozen=True, slots=True)
+class HostTrait:
+    """What is particular to the machine that builds (its emulator, its processor): a frozen guest goes on
+    only where it is the same. `text` is no secret; `shown`, where that is long, is what people call it."""
+
+    text: str
+    shown: str = ""
+
+    def __str__(self) -> str:
+        return self.shown or self.text
+
+
+# What decides how a machine is, by the name that a user knows it by: a text, a file or folder, or what the
+# machine that builds is.
+Inputs = Mapping[str, str | Path | HostTrait]
 
 
 @dataclass(frozen=True, slots=True)

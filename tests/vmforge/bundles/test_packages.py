@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vmforge.bundles import write_bundle
 from vmforge.bundles.collecting import Collection
 from vmforge.bundles.packages import add_packages
 from vmforge.cache import Store
@@ -55,3 +56,14 @@ def test_a_bundle_has_all_that_is_kept(store: Store, tmp_path: Path) -> None:
 def test_a_body_that_is_gone_is_left_out(store: Store, tmp_path: Path) -> None:
     store.path_of(digest(DEB), "package").unlink()
     assert bundled(store, tmp_path, "a build") == (0, set(), {f"no package:{ABSENT}"})
+
+
+def test_what_was_asked_for_in_vain_is_known_where_a_bundle_is_imported(workshop) -> None:
+    here, there = PackageShelf(workshop.here), PackageShelf(workshop.there)
+    kept = here.add(DEB, io.BytesIO(DEB.encode()), {"Content-Type": "application/x-deb"})
+    here.note_absent(ABSENT)
+    collection, path = workshop.collection(), workshop.folder / "packages.vmb"
+    add_packages(collection, workshop.here)
+    write_bundle(path, collection.manifest(), collection.sources, workshop.signer)
+    workshop.take_in(path)
+    assert there.find(DEB) == kept and there.was_absent(ABSENT)

@@ -240,12 +240,22 @@ def test_the_package_caches_files_travel_with_the_builds_that_were_given_them(
     ended = vmforge("bundle", "create", "lab", *flags)
     assert "the package cache has nothing for `null.a`" in ended.out
     there(lab, monkeypatch)
-    assert vmforge("bundle", "import", str(lab / "u.vmb"), "--allow-unsigned").status == 0
+    imported = vmforge("bundle", "import", str(lab / "u.vmb"), "--allow-unsigned")
+    assert "vmforge build --offline -package-cache" in imported.out
     taken = PackageShelf(Store(lab / "there"))
     assert [kept.url for kept in taken.entries()] == ["http://deb.example/pool/used_1_all.deb"]
     kept = taken.find("http://deb.example/pool/used_1_all.deb")
     with taken.open(kept) as body:
         assert body.read() == b"used"
+
+
+def test_builds_without_layers_are_told(vmforge, lab, mirror):
+    flags = ("-o", str(lab / "u.vmb"), "--no-wheels", "--unsigned", "--layers", "-only=null.a")
+    ended = vmforge("bundle", "create", "lab", *flags)
+    assert ended.status == 0, ended.err
+    assert "there are no layers of `null.a`: " in ended.out
+    assert "memory" not in ended.out
+    assert ended.out.endswith("0 wheels, not signed\n")
 
 
 def test_what_no_option_names_is_included_on_request(vmforge, lab, mirror):

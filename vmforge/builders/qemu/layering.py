@@ -18,8 +18,9 @@ from vmforge.cache import KeyLock, Store, default_root
 from vmforge.errors import CommunicatorError, MachineError
 from vmforge.hypervisor.devices import Bios, Efi, Firmware
 from vmforge.hypervisor.domain import DomainSpec
+from vmforge.hypervisor.inspection import version_of
 from vmforge.hypervisor.machine import SavedMemory, VirtualMachine
-from vmforge.sdk import BuildContext, Communicator, FrozenMachine, Inputs
+from vmforge.sdk import BuildContext, Communicator, FrozenMachine, HostTrait, Inputs
 
 MEMORY, MAC_ADDRESSES = "memory", "mac-addresses"
 
@@ -46,13 +47,13 @@ def inputs(
 ) -> Inputs:
     """What the installed machine depends on besides the options that say so: the medium, the files that
     the installer reads, and the emulator, whose state is only understood by its own version."""
-    found: dict[str, str | Path] = {
+    found: dict[str, str | Path | HostTrait] = {
         "the ISO": medium_digest,
-        "the accelerator": accelerator,
-        "QEMU": _fingerprint(emulator),
+        "the accelerator": HostTrait(accelerator),
+        "QEMU": _emulator(emulator),
     }
     if accelerator == "kvm":
-        found["this machine's processor"] = _processor()
+        found["the processor"] = _processor()
     for path in (*_files(config), *_firmware_files(firmware)):
         found[str(path)] = path
     answers = Installation(config, config.uses_efi).texts()
@@ -75,14 +76,17 @@ def _firmware_files(firmware: Firmware | None) -> Iterator[Path]:
         yield from (firmware.code, firmware.variables)
 
 
-def _fingerprint(program: Path) -> str:
-    status = program.stat()
-    return f"{program} {status.st_size} {status.st_mtime_ns}"
+def _emulator(program: Path) -> HostTrait:
+    """One package is the same on every machine. Its size tells builds of one's own apart."""
+    status, version = program.stat(), version_of(program)
+    return HostTrait(f"{version or status.st_mtime_ns} {status.st_size}", version)
 
 
-def _processor() -> str:
+def _processor() -> HostTrait:
     lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
+    said = sorted({line for line in lines if line.startswith(("model name", "flags"))})
+    names = (line.partition(":")[2].strip() for line in said if line.startswith("model name"))
+    return HostTrait("\n".join(said), ", ".join(names))
 
 
 @dataclass

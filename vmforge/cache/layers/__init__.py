@@ -12,6 +12,7 @@ while the build goes on. One that was not sealed yet is good until this machine 
 """
 
 from vmforge.cache.layers.holding import Hold, LayerFolder
+from vmforge.cache.layers.intake import LayerIntake
 from vmforge.cache.layers.layer import MEMORY, VALUES, Layer, new_layer
 from vmforge.cache.layers.store import LayerStore
 
@@ -21,6 +22,7 @@ __all__ = [
     "Hold",
     "Layer",
     "LayerFolder",
+    "LayerIntake",
     "LayerStore",
     "new_layer",
 ]

@@ -24,10 +24,11 @@ _KEPT: Final = "kept.json"
 
 class LayerFolder:
     """The folder of a layer that is being made; gone when it is closed before it was committed. What a dead
-    process left is deleted by the next `sweep`."""
+    process left is deleted by the next `sweep`. Layers of elsewhere keep their `id`, by which the disks of
+    those that lie on them find theirs."""
 
-    def __init__(self, root: Path, locks: Path) -> None:
-        self.id = secrets.token_hex(8)
+    def __init__(self, root: Path, locks: Path, id: str = "") -> None:
+        self.id = id or secrets.token_hex(8)
         self.path = root / self.id
         self._lock_file = locks / f"layer-{self.id}"
         # before there is a folder, so that no folder of a living process is ever without its lock

@@ -27,7 +27,9 @@ class Layer:
     below, empty for the first. `inputs` are the digests of what the step depends on, by name. `files` maps
     file names to SHA-256, empty until it is sealed; until then, `written` says when each was last changed,
     in nanoseconds, and `boot` in which run of this machine. Other times are seconds since the epoch.
-    `size` and `last_used` are as they were when it was read; `size` is what it takes up on the disk."""
+    A layer that a bundle brought has a `salt`: the key, in hex, that secrets entered `inputs` with in place
+    of the store's own; `host` says, by their names there, what the machine was that it was made on. `size`
+    and `last_used` are as they were when it was read; `size` is what it takes up on the disk."""
 
     id: str
     folder: Path
@@ -43,6 +45,8 @@ class Layer:
     sizes: Mapping[str, int] = field(default_factory=dict)
     written: Mapping[str, int] = field(default_factory=dict)
     boot: str = ""
+    salt: str = ""
+    host: Mapping[str, str] = field(default_factory=dict)
     last_used: float = 0.0
     size: int = 0
 
@@ -100,6 +104,8 @@ def write_layer(layer: Layer) -> None:
     record: dict[str, object] = {name: getattr(layer, name) for name in _TEXTS}
     record |= {name: dict(getattr(layer, name)) for name in _TABLES}
     record |= {"format": _FORMAT, "created": layer.created, "disks": list(layer.disks)}
+    if layer.salt:
+        record |= {"salt": layer.salt, "host": dict(layer.host)}
     write_record(layer.folder / RECORD, record)
 
 
@@ -121,6 +127,7 @@ def _from_record(folder: Path, record: Any) -> Layer | None:
         fields: dict[str, Any] = {name: str(record[name]) for name in _TEXTS}
         fields |= {name: dict(record[name]) for name in _TABLES}
         fields |= {"created": float(record["created"]), "disks": tuple(record["disks"])}
+        fields |= {"salt": str(record.get("salt", "")), "host": dict(record.get("host", {}))}
         return Layer(id=folder.name, folder=folder, **fields)
     except (KeyError, TypeError, ValueError):
         return None

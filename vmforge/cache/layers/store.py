@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from vmforge.cache.durable import space_checked
+from vmforge.cache.durable import space_checked, sync_folder
 from vmforge.cache.layers.holding import Hold, LayerFolder, kept_over, try_lock
 from vmforge.cache.layers.layer import RECORD, Layer, occupied, read_layer, write_layer
 from vmforge.cache.layers.sealing import seal, sealing_alone, tidy
@@ -46,11 +46,14 @@ class LayerStore:
         """The lock of a key, held by the build that is about to make its layer."""
         return self._store.lock(_bound(key), cancellation, on_wait=on_wait)
 
-    def begin(self) -> LayerFolder:
-        """A folder for the next layer. Raises `HostError` on a full disk, or where the store is gone."""
+    def begin(self, id: str = "") -> LayerFolder:
+        """A folder for the next layer, of a new id if none is given. Raises `HostError` on a full disk, or
+        where the store is gone; FileExistsError, which is an OSError, for an id that is taken."""
         try:
             with space_checked(self.root):
-                return LayerFolder(self.root, self._locks)
+                return LayerFolder(self.root, self._locks, id)
+        except FileExistsError:
+            raise
         except FileNotFoundError:
             hint = "build again, and leave the cache alone meanwhile (`vmforge cache prune` deletes safely)"
             raise HostError(f"the cache `{self._store.root}` was deleted", hint=hint) from None
@@ -77,6 +80,22 @@ class LayerStore:
             raise
         return whole
 
+    def adopt(self, folder: LayerFolder, layer: Layer) -> Layer:
+        """Make a folder with the files of a sealed layer, which are on the disk, the layer of its key. Raises
+        `HostError` on a full disk; OSError comes through."""
+        sizes = {name: (folder.path / name).stat().st_size for name in layer.files}
+        whole = replace(layer, id=folder.id, folder=folder.path, sizes=sizes, written={}, boot="")
+        for name, digest in whole.files.items():
+            self._store.digests.remember(whole.folder / name, {"sha256": digest})
+        write_layer(whole)
+        sync_folder(whole.folder)
+        self._store.bind(_bound(whole.key), {"layer": whole.id})
+        return whole
+
+    def clear(self, id: str) -> bool:
+        """Delete what there is of a layer, whole or not; False when somebody uses it."""
+        return self._delete(self.root / id, self.read(id))
+
     def seal(self, layer: Layer, cancellation: Cancellable) -> Layer | None:
         """Compress the memory, hash every file and write all of it to the disk: from then on damage is
         noticed, and a crash of the machine harms nothing. What another process seals is left to it.
@@ -89,7 +108,7 @@ class LayerStore:
                 return None
             with sealing_alone(layer) as alone:
                 now = self.read(layer.id)
-                if not alone or now is None or now.sealed or self._damage(now):
+                if not alone or now is None or now.sealed or self.damage(now):
                     return now
                 sealed = seal(now, cancellation)
             for name, digest in sealed.files.items():
@@ -109,7 +128,7 @@ class LayerStore:
             if part is None:
                 self.remove(layer)  # what it lay on is gone
                 return None
-            if damage := self._damage(part):
+            if damage := self.damage(part):
                 if self.read(part.id) is not None:  # else it was only deleted meanwhile
                     on_damage(part, damage)
                     self.remove(part)
@@ -150,6 +169,10 @@ class LayerStore:
             with suppress(HostError):
                 found.append(self.read(folder.name))
         return sorted((layer for layer in found if layer is not None), key=lambda layer: layer.last_used)
+
+    def carried(self) -> list[Layer]:
+        """The layers that bundles brought."""
+        return [layer for layer in self.layers() if layer.salt]
 
     def in_use(self, layer: Layer) -> bool:
         """Whether a running build makes or uses it, as far as can be told without waiting."""
@@ -224,7 +247,17 @@ class LayerStore:
         """Read every file of a layer again; what is wrong with it, empty when nothing is."""
         for name in layer.files:
             self._store.digests.forget(layer.folder / name)
-        return self._damage(layer)
+        return self.damage(layer)
+
+    def damage(self, layer: Layer) -> str:
+        """What is wrong with a layer, empty when nothing is; files that did not change since are not read
+        again."""
+        if damage := self._difference(layer):
+            now = self.read(layer.id)
+            if now is not None and now.sealed and not layer.sealed:
+                return self._difference(now)  # it was sealed while we looked
+            return damage
+        return ""
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -287,14 +320,6 @@ class LayerStore:
         for name in layer.files:
             self._store.digests.forget(layer.folder / name)
         self._store.unbind(_bound(layer.key), {"layer": layer.id})
-
-    def _damage(self, layer: Layer) -> str:
-        if damage := self._difference(layer):
-            now = self.read(layer.id)
-            if now is not None and now.sealed and not layer.sealed:
-                return self._difference(now)  # it was sealed while we looked
-            return damage
-        return ""
 
     def _difference(self, layer: Layer) -> str:
         """How a layer differs from what its record says."""

@@ -16,13 +16,14 @@ from vmforge.cache import KeyLock
 from vmforge.cache.durable import write_record
 from vmforge.cache.layers import VALUES, Hold, Layer, LayerFolder, LayerStore, new_layer
 from vmforge.errors import Interrupted, VmforgeError
+from vmforge.pipeline.layers.carried import Carried
 from vmforge.pipeline.layers.chain import Link, link
 from vmforge.pipeline.layers.explain import Verdict
 from vmforge.pipeline.layers.fingerprints import Fingerprints
 from vmforge.pipeline.layers.lookup import Lookup
 from vmforge.pipeline.layers.policy import LayerWishes
 from vmforge.pipeline.layers.sealing import Sealing
-from vmforge.pipeline.layers.steps import install_step, provisioner_steps
+from vmforge.pipeline.layers.steps import host_traits, install_step, provisioner_steps
 from vmforge.pipeline.plan import PlannedBuild
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.layers import Beginning, FreezableMachine, FrozenMachine, Inputs, LayerPolicy
@@ -63,7 +64,7 @@ class BuildLayers:
     _claim: _Claim | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._lookup = self._lookup_for(())
+        self._lookup = Lookup((), self.store, "", self.context.ui)
         self._sealing = Sealing(self.store, self.context.ui)
 
     # -- the contract ---------------------------------------------------------------------------
@@ -73,13 +74,15 @@ class BuildLayers:
         step after which none can be kept."""
         if self.policy is LayerPolicy.OFF:
             return None
-        self._lookup = self._lookup_for(self.links(inputs))
+        self._lookup = self.lookup(inputs)
         self._check_until()
         self.store.sweep()
         self._begun_after, layer = self._settle()
         self._folder = self.store.begin()
         self._parent = layer
         if layer is None:
+            if reason := self._lookup.carried.why_not(0):
+                self.context.ui.message(f"beginning at the start: {reason}")
             return Beginning(self._folder.path)
         self.context.ui.message(self._how_it_begins())
         for part in self.store.chain(layer):
@@ -106,17 +109,23 @@ class BuildLayers:
             self._keep(position, machine)
         self._end_if_enough(position)
 
-    def links(self, inputs: Inputs) -> tuple[Link, ...]:
-        """The build's steps and their keys."""
-        steps = [
-            install_step(self.planned, inputs, self.fingerprints),
-            *provisioner_steps(self.planned, self.fingerprints),
-        ]
-        return link(steps)
+    def links(self, inputs: Inputs, salt: bytes = b"") -> tuple[Link, ...]:
+        """The build's steps and their keys; with a `salt`, those of layers in a bundle."""
+        prints = replace(self.fingerprints, key=salt, portable=True) if salt else self.fingerprints
+        return link([install_step(self.planned, inputs, prints), *provisioner_steps(self.planned, prints)])
+
+    def lookup(self, inputs: Inputs) -> Lookup:
+        """Finds the layers of the build, made here or brought by bundles."""
+        brought = self.store.carried()
+        chains = {salt: self.links(inputs, bytes.fromhex(salt)) for salt in {part.salt for part in brought}}
+        of_name = [layer for layer in brought if layer.build == self.planned.full_name]
+        host = {name: str(trait) for name, trait in host_traits(inputs).items()}
+        build = f"{self.context.template_dir.absolute()}:{self.planned.full_name}"
+        return Lookup(self.links(inputs), self.store, build, self.context.ui, Carried(of_name, chains, host))
 
     def explain(self, inputs: Inputs) -> list[Verdict]:
         """What `begin` would do, and why; starts and makes nothing."""
-        self._lookup = self._lookup_for(self.links(inputs))
+        self._lookup = self.lookup(inputs)
         return self._lookup.verdicts(self._wanted()[0])
 
     # -- as a resource --------------------------------------------------------------------------
@@ -145,10 +154,6 @@ class BuildLayers:
         return [*self._frozen, *([self._folder] if self._folder is not None else [])]
 
     # -- where to begin -------------------------------------------------------------------------
-
-    def _lookup_for(self, links: tuple[Link, ...]) -> Lookup:
-        build = f"{self.context.template_dir.absolute()}:{self.planned.full_name}"
-        return Lookup(links, self.store, build, self.context.ui)
 
     def _settle(self) -> tuple[int, Layer | None]:
         """The deepest layer that there is, once nobody is making a deeper one that this build needs; the

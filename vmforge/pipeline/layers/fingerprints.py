@@ -28,13 +28,15 @@ class Fingerprints:
     """Digests for one build. Paths are named as seen from `root`, so that a template can be moved.
 
     A text that holds one of `secrets` is hashed with the local `key`, so that neither a digest nor a
-    list of them is of any use to find the secret out.
+    list of them is of any use to find the secret out. `portable` digests are those that files have after
+    a bundle has carried them: links became what they lead to, and of a mode only the right to run it is left.
     """
 
     digests: DigestMemory
     root: Path
     key: bytes
     secrets: frozenset[str] = frozenset()
+    portable: bool = False
 
     def of_config(self, config: Config, paths: Iterable[Path] = ()) -> dict[str, str]:
         """The options that affect the image, those left at their default left out, by name. A text that
@@ -57,7 +59,11 @@ class Fingerprints:
     def of_files(self, paths: Iterable[Path]) -> dict[str, str]:
         """The digest and the mode of every file, and what is in folders too, by its name as seen from
         `root`. What is not there has the digest `missing`."""
-        return {self.name_of(found): self._of_file(found) for path in paths for found in _below(path)}
+        paths = tuple(paths)
+        listed = {self.name_of(found): self._of_file(found) for path in paths for found in _below(path)}
+        named = {self.name_of(path) for path in paths}
+        # what cannot be read is in no bundle, but for what is asked for by name
+        return {n: d for n, d in listed.items() if not self.portable or d != "missing" or n in named}
 
     def name_of(self, path: Path) -> str:
         """How a path is shown and hashed: relative where it is below `root`."""
@@ -79,10 +85,13 @@ class Fingerprints:
         try:
             link = f"-> {path.readlink()} " if path.is_symlink() else ""
             status = path.stat()
-            what = "folder" if stat.S_ISDIR(status.st_mode) else self._digest(path)
-            return f"{link}{what} {stat.S_IMODE(status.st_mode):o}"
+            is_folder = stat.S_ISDIR(status.st_mode)
+            what = "folder" if is_folder else self._digest(path)
         except OSError:
             return "missing"
+        if self.portable:
+            return f"{what} runs" if not is_folder and os.access(path, os.X_OK) else what
+        return f"{link}{what} {stat.S_IMODE(status.st_mode):o}"
 
     def _digest(self, path: Path) -> str:
         return self.digests.digests(path, ["sha256"])["sha256"]
@@ -130,6 +139,12 @@ def _holds_secret(value: Any) -> bool:
 
 def _in_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def bundle_key(own: bytes) -> bytes:
+    """The key for digests of layers in bundles that a store's own key makes. It tells nothing of that one,
+    nor of what is hashed with it; that it is always the same makes equal bundles of equal layers."""
+    return hmac.new(own, b"layers in bundles", hashlib.sha256).digest()
 
 
 def local_key(root: Path) -> bytes:

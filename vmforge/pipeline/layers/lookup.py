@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vmforge.cache.layers import Layer, LayerStore
 from vmforge.errors import VmforgeError
+from vmforge.pipeline.layers.carried import Carried
 from vmforge.pipeline.layers.chain import Link
 from vmforge.pipeline.layers.explain import Verdict, judge
 from vmforge.sdk.ui import Ui
@@ -17,12 +18,13 @@ from vmforge.sdk.ui import Ui
 @dataclass(frozen=True)
 class Lookup:
     """The steps of a build and the store that may hold layers for them; `build` is what the build's history
-    is kept by. Positions count from the installation, which is 0."""
+    is kept by, `carried` what bundles brought for it. Positions count from the installation, which is 0."""
 
     links: tuple[Link, ...]
     store: LayerStore
     build: str
     ui: Ui
+    carried: Carried = field(default_factory=Carried)
 
     def find(self, index: int) -> Layer | None:
         """The layer after a step, whole and undamaged."""
@@ -30,8 +32,8 @@ class Lookup:
         def tell(layer: Layer, damage: str) -> None:
             self.ui.warn(f"the layer after {layer.step} is damaged ({damage}) and is made again")
 
-        key = self.links[index].key
-        return self.store.find(key, tell) if key else None
+        found = (self.store.find(key, tell) for key in self._keys(index))
+        return next((layer for layer in found if layer is not None), None)
 
     def deepest(self) -> tuple[int, Layer | None]:
         """The last layer that the build may begin from, and its step's position; -1 and None without one."""
@@ -40,6 +42,10 @@ class Lookup:
             if layer is not None and not self._outlived(index, layer):
                 return index, layer
         return -1, None
+
+    def index_of(self, layer: Layer) -> int:
+        """The position of the step that one of the build's layers was made after."""
+        return next(index for index in range(len(self.links)) if layer.key in self._keys(index))
 
     def named(self, wanted: str) -> tuple[int, Layer]:
         """The layer after the step that `-from-layer` names. Raises `VmforgeError` when there is none."""
@@ -60,7 +66,12 @@ class Lookup:
         def noted(step: str) -> dict[str, str] | None:
             return self.store.noted_inputs(self.build, step)
 
-        return judge(self.links, begun_after, noted, self._age_problem)
+        return judge(self.links, begun_after, noted, self._age_problem, self.carried.why_not)
+
+    def _keys(self, index: int) -> tuple[str, ...]:
+        """The keys that the layer after a step may have."""
+        own = self.links[index].key
+        return (own, *self.carried.keys(index)) if own else ()
 
     def _outlived(self, index: int, layer: Layer) -> str:
         """Which step's `cache_ttl` has passed since its layer, or the next one above it, was made."""
@@ -68,7 +79,7 @@ class Lookup:
         made: float | None = None
         for position in range(index, -1, -1):
             step = self.links[position].step
-            part = by_key.get(self.links[position].key)
+            part = next((by_key[key] for key in self._keys(position) if key in by_key), None)
             made = part.created if part is not None else made
             if step.ttl is not None and made is not None and time.time() - made > step.ttl.seconds:
                 return step.name

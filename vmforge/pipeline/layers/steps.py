@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +12,7 @@ from vmforge.pipeline.layers.chain import INSTALL, Step, step_name
 from vmforge.pipeline.layers.fingerprints import Fingerprints
 from vmforge.pipeline.plan import PlannedBuild, PlannedProvisioner, configure
 from vmforge.sdk.interpolate import BUILD_VALUES
-from vmforge.sdk.layers import Inputs
+from vmforge.sdk.layers import HostTrait, Inputs
 from vmforge.sdk.provisioner import Provisioner
 from vmforge.template import RuntimeScope
 
@@ -26,10 +27,16 @@ def install_step(planned: PlannedBuild, inputs: Inputs, fingerprints: Fingerprin
         fingerprints.of_config(planned.builder.config, paths),
         fingerprints.of_config(planned.connector.config),
         {name: fingerprints.of_text(text) for name, text in inputs.items() if isinstance(text, str)},
+        {name: fingerprints.of_text(trait.text) for name, trait in host_traits(inputs).items()},
         fingerprints.of_files(paths),
         _release(type(planned.builder)),
     )
     return Step(INSTALL, planned.type, found)
+
+
+def host_traits(inputs: Inputs) -> dict[str, HostTrait]:
+    """What of the inputs the machine that builds is."""
+    return {name: trait for name, trait in inputs.items() if isinstance(trait, HostTrait)}
 
 
 def provisioner_steps(planned: PlannedBuild, fingerprints: Fingerprints) -> Iterator[Step]:
@@ -46,9 +53,7 @@ def _provisioner_step(
     component, secrets = _configured(planned, provisioner)
     if component is None:
         return Step(name, block.type, {}, uncached="its options are not known before it runs")
-    own = Fingerprints(
-        fingerprints.digests, fingerprints.root, fingerprints.key, fingerprints.secrets | secrets
-    )
+    own = replace(fingerprints, secrets=fingerprints.secrets | secrets)
     files = tuple(component.input_files())
     found = _together(own.of_config(component.config, files), own.of_files(files), _release(type(component)))
     if own.mentions_build(component.config, files):

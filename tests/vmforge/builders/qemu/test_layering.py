@@ -12,13 +12,13 @@ import pytest
 from vmforge.builders.qemu.config import QemuConfig
 from vmforge.builders.qemu.disks import Disks
 from vmforge.builders.qemu.firmware import EFI_VARIABLES
-from vmforge.builders.qemu.layering import LayeredGuest, bring_back, going_on, set_clock
+from vmforge.builders.qemu.layering import LayeredGuest, bring_back, going_on, inputs, set_clock
 from vmforge.errors import CommunicatorError, MachineError
 from vmforge.hypervisor import disks as images
 from vmforge.hypervisor.devices import Efi, Interface
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import VirtualMachine
-from vmforge.sdk import BuildContext, FrozenMachine, Size
+from vmforge.sdk import BuildContext, FrozenMachine, HostTrait, Size
 from vmforge.sdk.testing import FakeCommunicator, RecordingUi
 
 MakeConfig = Callable[..., QemuConfig]
@@ -166,3 +166,39 @@ def test_the_clock_is_set(context: BuildContext, tmp_path: Path) -> None:
 
     set_clock(context, FakeCommunicator(tmp_path, lost))
     assert context.ui.texts("warn")[1] == "the guest's clock could not be set: the guest is gone"
+
+
+# -- the machine that builds -------------------------------------------------------------------
+
+
+def emulator(folder: Path, says: str) -> Path:
+    """A program that says something of its version."""
+    folder.mkdir()
+    program = folder / "qemu-system-x86_64"
+    program.write_text(f"#!/bin/sh\necho '{says}'\necho 'Copyright (c) version 1'\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_one_package_of_qemu_is_the_same_wherever_it_is(qemu: MakeConfig, tmp_path: Path) -> None:
+    def trait(folder: str, says: str) -> HostTrait:
+        found = inputs(qemu(), "digest", "tcg", emulator(tmp_path / folder, says), None)["QEMU"]
+        assert isinstance(found, HostTrait)
+        return found
+
+    one = trait("a", "QEMU emulator version 7.2.1 (Debian 1:7.2)")
+    assert str(one) == "7.2.1 (Debian 1:7.2)"
+    assert one == trait("b", "QEMU emulator version 7.2.1 (Debian 1:7.2)")
+    assert one != trait("c", "QEMU emulator version 7.2.2 (Debian 1:7.2)")
+    own = trait("d", "QEMU  emulator version 7.2.1 (Debian 1:7.2)")
+    assert (str(own), own) == (str(one), own)
+    assert own != one, "another build has another size"
+    assert trait("e", "hello") != trait("f", "hello"), "what tells no version is known by its time"
+
+
+def test_with_kvm_the_processor_counts(qemu: MakeConfig, tmp_path: Path) -> None:
+    program = emulator(tmp_path / "a", "version 1.0")
+    assert "the processor" not in inputs(qemu(), "digest", "tcg", program, None)
+    found = inputs(qemu(), "digest", "kvm", program, None)
+    assert isinstance(found["the processor"], HostTrait)
+    assert found["the accelerator"] == HostTrait("kvm")

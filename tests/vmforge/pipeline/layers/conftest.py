@@ -22,8 +22,9 @@ from vmforge.sdk import Artifact, BuildContext, Builder, Config, Machine, Provis
 from vmforge.sdk.body import Body
 from vmforge.sdk.communicator import Communicator
 from vmforge.sdk.interpolate import interpolator
-from vmforge.sdk.layers import Beginning, LayerPolicy
+from vmforge.sdk.layers import Beginning, Inputs, LayerPolicy
 from vmforge.sdk.testing import FakeCommunicator, FakeConnector, RecordingUi, fake_context
+from vmforge.sdk.values import Secret
 from vmforge.template import Evaluated, ProvisionerBlock, RuntimeScope
 
 
@@ -44,6 +45,7 @@ class HostBuilder(Builder[HostConfig]):
 class LoginConfig(Config):
     user: str = option("root", help="who provisioners run as")
     port: int = option(22, help="where it listens", affects_image=False)
+    password: Secret | None = option(None, help="what they log in with")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ class World:
     limit: int = 10**12
     before_step: Callable[[str], None] = lambda step: None
     before_freeze: Callable[[], None] = lambda: None
+    inputs: Inputs = field(default_factory=lambda: {"the ISO": "tiny"})
 
     def __post_init__(self) -> None:
         self.shared = Store(self.folder / "cache")
@@ -182,7 +185,7 @@ def run(layers: BuildLayers, world: World) -> Built:
     guests: list[Guest] = []
     with layers:
         try:
-            _run(layers, layers.begin({"the ISO": "tiny"}), world, guests)
+            _run(layers, layers.begin(world.inputs), world, guests)
         except Enough as reason:
             return Built(guests[0].ran if guests else [], "", ui, str(reason))
         return Built(guests[0].ran, guests[0].disk.read_text().strip(), ui)
