@@ -28,11 +28,12 @@ class OpenSsh:
     folder: Path
     port: int = 0
     settings: tuple[str, ...] = ()
+    address: str = "127.0.0.1"
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint("127.0.0.1", self.port)
+        return Endpoint(self.address, self.port)
 
     @property
     def home(self) -> Path:
@@ -66,12 +67,12 @@ class OpenSsh:
         command = [SSHD, "-D", "-e", "-f", str(config)]
         self._process = subprocess.Popen(command, stderr=log, start_new_session=True)
         log.close()
-        wait_until(lambda: accepts(self.port))
+        wait_until(lambda: accepts(self.port, self.address))
 
     def _settings(self) -> tuple[str, ...]:
         return (
             f"Port {self.port}",
-            "ListenAddress 127.0.0.1",
+            f"ListenAddress {self.address}",
             f"HostKey {self.folder}/host-key",
             f"AuthorizedKeysFile {self.authorized_keys}",
             f"PidFile {self.folder}/pid",
@@ -107,9 +108,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def accepts(port: int) -> bool:
+def accepts(port: int, address: str = "127.0.0.1") -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection((address, port), 1).close()
     except OSError:
         return False
     return True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vmforge.sdk import BuildContext, Config, Problem, option
 from vmforge.sdk.decoding import UNKNOWN_TEXT
 from vmforge.sdk.network import RemoteInput, RemoteKind, file_of, is_local
+from vmforge.sdk.values import expand_home
 
 if TYPE_CHECKING:
     from vmforge.cache.layers import Hold
@@ -73,7 +74,7 @@ class IsoOptions(Config):
 
         if self.iso_keyring is None:
             return None
-        return SignedBy(self.iso_keyring.expanduser().absolute(), self.iso_signature)
+        return SignedBy(expand_home(self.iso_keyring).absolute(), self.iso_signature)
 
     @property
     def checksum(self) -> str:

@@ -50,7 +50,7 @@ def command(
         return
     component = registry.load(Kind(kind), name)
     shown.print(f"{kind} `{name}`" + (f": {component.summary}" if component.summary else ""))
-    for line in _reference(component.config_type):
+    for line in reference(component.config_type):
         shown.print(line)
 
 
@@ -78,7 +78,8 @@ def _function(name: str) -> Iterator[str]:
     yield from textwrap.wrap(function.help, _WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
-def _reference(config_type: type[Config], indent: str = "") -> Iterator[str]:
+def reference(config_type: type[Config], indent: str = "") -> Iterator[str]:
+    """The options of a configuration, each with its type, default and help."""
     from vmforge.sdk.options import options_of
 
     for option in options_of(config_type).values():
@@ -90,7 +91,7 @@ def _reference(config_type: type[Config], indent: str = "") -> Iterator[str]:
         if option.info.aliases:
             yield f"{indent}    Older name: {', '.join(option.info.aliases)}."
         if nested := _nested(option):
-            yield from _reference(nested, indent + "    ")
+            yield from reference(nested, indent + "    ")
 
 
 def _default(option: Option) -> str:

@@ -13,6 +13,7 @@ import typer
 from vmforge.cli.template_options import ConfigType, TemplateArgument, Var, VarFile, load_template
 from vmforge.cli.terminal import Terminal
 from vmforge.errors import HostError
+from vmforge.sdk.extras import install_command
 from vmforge.sdk.network import is_offline
 
 if TYPE_CHECKING:
@@ -63,23 +64,34 @@ def command(
 
 def describe(required: RequiredPlugin, plugin: Plugin | None, registry: Registry) -> Iterator[str]:
     """What one entry of `required_plugins` is to vmforge: a line, perhaps two."""
+    from vmforge.pipeline.plugins import unknown_plugin
+
     name = required.source or required.name
+    plugin = plugin or unknown_plugin(required, registry)
     if plugin is None:
         yield f"{name}: not known to vmforge; no package exists for it"
         return
     installed, missing = plugin.installed(registry), plugin.missing(registry)
-    if not missing:
-        yield f"{name}: built in"
-        return
+    origins = ", ".join(plugin.origins(registry))
     if installed:
-        yield f"{name}: in part built in ({', '.join(installed)})"
+        part = f" ({', '.join(installed)})" if missing else ""
+        yield f"{name}: {'in part ' if missing else ''}{f'of {origins}' if origins else 'built in'}{part}"
+    if plugin.lacks_libraries(registry):
+        yield f"{name}: its libraries are missing; `{install_command(plugin.extra)}` brings them"
+    if not missing:
+        return
     source = f"`pip install '{plugin.package}'` brings" if plugin.package else "no package exists yet for"
     yield f"{name}: {source} {', '.join(missing)}"
 
 
 def missing_packages(plugins: Iterable[Plugin], registry: Registry, *, upgrade: bool) -> list[str]:
     """The packages to install, each once; with `upgrade` those that are installed too."""
-    wanted = [p.package for p in plugins if p.package and (upgrade or p.missing(registry))]
+    wanted: list[str] = []
+    for plugin in plugins:
+        if plugin.package and (upgrade or plugin.missing(registry)):
+            wanted.append(plugin.package)
+        if plugin.lacks_libraries(registry) or (upgrade and plugin.extra and plugin.installed(registry)):
+            wanted.append(f"vmforge[{plugin.extra}]")
     return list(dict.fromkeys(wanted))
 
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from vmforge.errors import DownloadError
 from vmforge.sdk.network import Network, NetworkRefused
+from vmforge.sdk.values import expand_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def parse_location(text: str, base_dir: Path) -> Remote | Local:
     """
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
-        return Local(base_dir / Path(text.strip().removeprefix("file:")).expanduser())
+        return Local(base_dir / expand_home(Path(text.strip().removeprefix("file:"))))
     if scheme.lower() in ("http", "https"):
         return Remote(text.strip())
     if scheme.lower() == "file":

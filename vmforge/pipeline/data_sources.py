@@ -21,7 +21,7 @@ from vmforge.sdk.decoding import UNKNOWN_TEXT, check, decode, holds_unknown
 from vmforge.sdk.interpolate import interpolator
 from vmforge.sdk.network import Network, RemoteInput, RemoteKind
 from vmforge.sdk.redaction import Redactor
-from vmforge.sdk.registry import Kind, Registry
+from vmforge.sdk.registry import ComponentError, Kind, Registry
 from vmforge.sdk.values import Value
 from vmforge.template import DataBlock, DataValues, Template
 
@@ -55,6 +55,7 @@ def read_data_sources(
             raise DiagnosticError([_circle(block, waiting) for block in waiting])
         reader.read(ready)
         template = load(values)
+    template = dataclasses.replace(template, secrets=template.secrets | reader.secrets)
     return _with_warnings(template, _missing(template, registry))
 
 
@@ -100,7 +101,11 @@ class _Configured:
 
 
 def _configure(block: DataBlock, template: Template, registry: Registry, started: datetime) -> _Configured:
-    component = registry.load(Kind.DATA_SOURCE, block.type)
+    try:
+        component = registry.load(Kind.DATA_SOURCE, block.type)
+    except ComponentError as error:
+        unusable = Diagnostic.error(error.message, range=block.range, hint=error.hint)
+        return _Configured(block, None, [unusable], Redactor())
     assert issubclass(component, DataSource)
     engine = interpolator(started=started, template_dir=template.root)
     evaluated = block.evaluate()
@@ -125,12 +130,14 @@ def _holds_unknown(body: Body) -> bool:
 
 @dataclass
 class _Reader:
-    """Reads data sources; `refused` are the names of those that may not be asked."""
+    """Reads data sources; `refused` are the names of those that may not be asked, `secrets` what of the
+    answers must not be shown."""
 
     network: Network
     answers: Answers
     values: dict[str, dict[str, Mapping[str, Value]]] = dataclasses.field(default_factory=dict)
     refused: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    secrets: set[str] = dataclasses.field(default_factory=set)
 
     def waiting(self, blocks: Sequence[DataBlock]) -> list[DataBlock]:
         return [block for block in blocks if (block.type, block.name) not in self.refused]
@@ -162,7 +169,9 @@ class _Reader:
         if all(self.network.allows(url) for one in wanted for url in one.urls):
             source.network = self.network
             found = source.read()
-            if wanted:
+            secrets = {secret for secret in source.secrets(found) if secret}
+            self.secrets |= secrets
+            if wanted and not secrets:
                 self.answers.keep(block.type, source, found)
         else:
             found = self.answers.find(block.type, source.config)

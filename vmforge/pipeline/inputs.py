@@ -12,6 +12,7 @@ from vmforge.sdk.component import Component
 from vmforge.sdk.decoding import UNKNOWN_TEXT
 from vmforge.sdk.network import RemoteInput
 from vmforge.sdk.options import Config
+from vmforge.sdk.values import expand_home
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def local_inputs(plan: Plan, read: Iterable[Path]) -> list[Path]:
         for component, config in _configured(build)
         for path in component.local_inputs(config)
     )
-    known = (path.expanduser() for path in named if UNKNOWN_TEXT not in str(path))
+    known = (expand_home(path) for path in named if UNKNOWN_TEXT not in str(path))
     return list(dict.fromkeys((*sorted(read), *known)))
 
 

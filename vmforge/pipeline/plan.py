@@ -22,7 +22,7 @@ from vmforge.sdk.context import BuildContext
 from vmforge.sdk.decoding import check, decode, holds_unknown, placed
 from vmforge.sdk.interpolate import BUILD_VALUES, Interpolator, interpolator
 from vmforge.sdk.options import Config, options_of, secrets_of, texts_of
-from vmforge.sdk.registry import ComponentError, Kind, Registry
+from vmforge.sdk.registry import ComponentError, Kind, Registry, load_claim
 from vmforge.template import (
     BuildBlock,
     Evaluated,
@@ -34,6 +34,8 @@ from vmforge.template import (
 )
 
 DEFAULT_COMMUNICATOR = "ssh"
+# Where the communicators are whose options every source may have.
+_GENERAL = "vmforge.communicators."
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ class Planner:
         assert issubclass(component, Builder)
         evaluated = use.evaluate()
         self.diagnostics += evaluated.diagnostics
-        connectors = self._connectors() if component.uses_communicator else {}
+        connectors = self._connectors(evaluated.body) if component.uses_communicator else {}
         options = {**options_of(component.config_type)}
         for known in connectors.values():
             options |= options_of(known.config_type)
@@ -193,6 +195,7 @@ class Planner:
         presets = component.presets(body, engine)
         self.diagnostics += [placed(problem, body) for problem in presets.problems]
         body = presets.under(body, options.values())
+        connectors = self._connectors(body) if component.uses_communicator else {}
         chosen, body = self._choose_connector(body, connectors)
         # every communicator's options are accepted beside the builder's; only the chosen one's must be right
         others = {n for name, c in connectors.items() if name != chosen for n in options_of(c.config_type)}
@@ -231,24 +234,31 @@ class Planner:
                 )
             )
 
-    def _connectors(self) -> dict[str, type[Component[Any]]]:
-        names = self.registry.names(Kind.COMMUNICATOR)
-        return {name: self.registry.load(Kind.COMMUNICATOR, name) for name in names}
+    def _connectors(self, body: Body) -> dict[str, type[Component[Any]]]:
+        """The communicators whose options a source may have: those for guests of any builder, and the one
+        that it names; a platform's own, or a plugin's, is not loaded for others."""
+        claims = self.registry.claims(Kind.COMMUNICATOR)
+        general = [c for c in claims if c.built_in and c.entry.module.startswith(_GENERAL)]
+        connectors = {claim.name: load_claim(claim) for claim in general}
+        name, range = _communicator_of(body)
+        if self.registry.has(Kind.COMMUNICATOR, name):
+            found = self._load(Kind.COMMUNICATOR, name, range)
+            connectors |= {name: found} if found is not None else {}
+        return connectors
 
     def _choose_connector(
         self, body: Body, connectors: Mapping[str, type[Component[Any]]]
     ) -> tuple[str, Body]:
-        setting = body.settings.get("communicator")
         if not connectors:
             return "", body
-        name = setting.value if setting is not None and setting.value is not None else DEFAULT_COMMUNICATOR
-        if name not in connectors and setting is not None:
-            listed = ", ".join(f"`{known}`" for known in sorted(connectors))
-            hint = did_you_mean(str(name), connectors) or f"known are {listed}"
+        name, range = _communicator_of(body)
+        if not self.registry.has(Kind.COMMUNICATOR, name):
+            known = self.registry.names(Kind.COMMUNICATOR)
+            hint = did_you_mean(name, known) or "known are " + ", ".join(f"`{other}`" for other in known)
             self.diagnostics.append(
-                Diagnostic.error(f"there is no communicator `{name}`", range=setting.range, hint=hint)
+                Diagnostic.error(f"there is no communicator `{name}`", range=range, hint=hint)
             )
-        return str(name), _without(body, {"communicator"})
+        return name, _without(body, {"communicator"})
 
     def _plan_provisioners(
         self, block: BuildBlock, use: SourceUse, engine: Interpolator
@@ -310,12 +320,20 @@ class Planner:
             return self.registry.load(kind, name)
         except ComponentError as error:
             if not any(found.summary == error.message for found in self.diagnostics):
-                severity = Severity.ERROR if self.strict else Severity.WARNING
-                origin = origin_hint(kind, name, self.template.required_plugins)
+                known = self.registry.has(kind, name)  # and cannot be used
+                severity = Severity.ERROR if self.strict or known else Severity.WARNING
+                origin = "" if known else origin_hint(kind, name, self.template.required_plugins)
                 self.diagnostics.append(
                     Diagnostic(severity, error.message, range=range, hint=origin or error.hint)
                 )
             return None
+
+
+def _communicator_of(body: Body) -> tuple[str, SourceRange | None]:
+    setting = body.settings.get("communicator")
+    if setting is None or setting.value is None:
+        return DEFAULT_COMMUNICATOR, body.range
+    return str(setting.value), setting.range
 
 
 @dataclass(frozen=True)

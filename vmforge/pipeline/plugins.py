@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from vmforge.sdk.extras import missing_requirements
 from vmforge.sdk.registry import Kind, Registry
 from vmforge.template import RequiredPlugin
 
@@ -18,12 +19,14 @@ _B, _P, _PP, _D = Kind.BUILDER, Kind.PROVISIONER, Kind.POST_PROCESSOR, Kind.DATA
 @dataclass(frozen=True)
 class Plugin:
     """A plugin of Packer. `package` is what `pip install` takes to get its components for vmforge,
-    empty while no such package exists. `owner` is whose it is on GitHub."""
+    empty while no such package exists. `extra` is that of vmforge with the libraries of those that are built
+    in. `owner` is whose it is on GitHub."""
 
     name: str
     components: tuple[tuple[Kind, str], ...]
     package: str = ""
     owner: str = "hashicorp"
+    extra: str = ""
 
     @property
     def source(self) -> str:
@@ -36,9 +39,24 @@ class Plugin:
     def missing(self, registry: Registry) -> list[str]:
         return [f"{kind} `{name}`" for kind, name in self.components if not registry.has(kind, name)]
 
+    def origins(self, registry: Registry) -> list[str]:
+        """The packages other than vmforge that bring some of its components."""
+        claims = (claim for component in self.components for claim in registry.claims(*component))
+        return list(dict.fromkeys(claim.origin for claim in claims if not claim.built_in))
 
-def _plugin(name: str, *components: tuple[Kind, str], package: str = "", owner: str = "hashicorp") -> Plugin:
-    return Plugin(name, components, package, owner)
+    def lacks_libraries(self, registry: Registry) -> bool:
+        """Whether built-in components of it cannot run before its extra is installed."""
+        return bool(self.extra and self.installed(registry) and missing_requirements(self.extra))
+
+
+def _plugin(
+    name: str,
+    *components: tuple[Kind, str],
+    package: str = "",
+    owner: str = "hashicorp",
+    extra: str = "",
+) -> Plugin:
+    return Plugin(name, components, package, owner, extra)
 
 
 _PLUGINS: Final = (
@@ -48,22 +66,39 @@ _PLUGINS: Final = (
     _plugin("virtualbox", (_B, "virtualbox-iso"), (_B, "virtualbox-ovf"), (_B, "virtualbox-vm")),
     _plugin("vmware", (_B, "vmware-iso"), (_B, "vmware-vmx")),
     _plugin(
-        "vsphere", (_B, "vsphere-iso"), (_B, "vsphere-clone"), (_PP, "vsphere"), (_PP, "vsphere-template")
+        "vsphere",
+        *((_B, "vsphere-iso"), (_B, "vsphere-clone"), (_PP, "vsphere"), (_PP, "vsphere-template")),
+        extra="vsphere",
     ),
-    _plugin("proxmox", (_B, "proxmox-iso"), (_B, "proxmox-clone")),
+    _plugin("proxmox", (_B, "proxmox-iso"), (_B, "proxmox-clone"), extra="proxmox"),
     _plugin("hyperv", (_B, "hyperv-iso"), (_B, "hyperv-vmcx")),
     _plugin("parallels", (_B, "parallels-iso"), (_B, "parallels-pvm"), (_B, "parallels-ipsw")),
     _plugin("libvirt", (_B, "libvirt"), owner="thomasklein94"),
-    _plugin("docker", (_B, "docker"), (_PP, "docker-import"), (_PP, "docker-push"), (_PP, "docker-tag")),
+    _plugin(
+        "docker",
+        *((_B, "docker"), (_PP, "docker-import"), (_PP, "docker-push"), (_PP, "docker-save")),
+        (_PP, "docker-tag"),
+        extra="docker",
+    ),
     _plugin("lxd", (_B, "lxd")),
     _plugin(
-        "amazon", (_B, "amazon-ebs"), (_B, "amazon-instance"), (_D, "amazon-ami"), (_PP, "amazon-import")
+        "amazon",
+        *((_B, f"amazon-{name}") for name in ("ebs", "ebssurrogate", "ebsvolume", "instance", "chroot")),
+        *((_D, f"amazon-{name}") for name in ("ami", "parameterstore", "secretsmanager")),
+        (_PP, "amazon-import"),
+        extra="aws",
     ),
     _plugin("azure", (_B, "azure-arm"), (_B, "azure-chroot"), (_D, "azure-keyvaultsecret")),
     _plugin(
         "googlecompute", (_B, "googlecompute"), (_PP, "googlecompute-export"), (_PP, "googlecompute-import")
     ),
-    _plugin("digitalocean", (_B, "digitalocean"), (_PP, "digitalocean-import"), owner="digitalocean"),
+    _plugin(
+        "digitalocean",
+        (_B, "digitalocean"),
+        (_D, "digitalocean-image"),
+        (_PP, "digitalocean-import"),
+        owner="digitalocean",
+    ),
     _plugin("hcloud", (_B, "hcloud"), owner="hetznercloud"),
     _plugin("openstack", (_B, "openstack")),
     _plugin("oracle", (_B, "oracle-oci"), (_B, "oracle-classic")),
@@ -93,6 +128,15 @@ def find_plugin(required: RequiredPlugin) -> Plugin | None:
     """The plugin that an entry of `required_plugins` means: its address counts, not the name that the
     template gives it. None for one that is not known here."""
     return _BY_NAME.get(plugin_name(required))
+
+
+def unknown_plugin(required: RequiredPlugin, registry: Registry) -> Plugin | None:
+    """A plugin that is in no table here, from the installed packages that bring components of its name;
+    None when there are none."""
+    name = plugin_name(required)
+    claims = [c for c in registry.claims() if not c.built_in and (c.name + "-").startswith(name + "-")]
+    components = dict.fromkeys((claim.kind, claim.name) for claim in claims)
+    return Plugin(name, tuple(components)) if components else None
 
 
 def plugin_name(required: RequiredPlugin) -> str:

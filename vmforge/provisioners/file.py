@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vmforge.errors import CommunicatorError, VmforgeError
 from vmforge.sdk import BuildContext, Communicator, Config, Machine, Problem, Provisioner, option
+from vmforge.sdk.values import can_be_path
 
 
 class Direction(StrEnum):
@@ -113,7 +114,7 @@ def _check_content(config: FileConfig) -> Iterator[Problem]:
 
 def _check_existence(config: FileConfig) -> Iterator[Problem]:
     for source in config.all_sources:
-        if not Path(source).exists():
+        if not (can_be_path(source) and Path(source).exists()):
             start = "" if Path(source).is_absolute() else f"relative paths start at `{Path.cwd()}`; "
             hint = f"{start}if the file comes into being during the build, set `generated = true`"
             yield Problem(f"source `{source}` does not exist", option=_option_of(config, source), hint=hint)

@@ -16,6 +16,7 @@ from vmforge.provisioners.local_paths import check_files, check_folders, paths_o
 from vmforge.scripts.process import run_process
 from vmforge.sdk import BuildContext, Config, Machine, Problem, Provisioner, option
 from vmforge.sdk.adapter import AdapterSettings
+from vmforge.sdk.values import can_be_path
 
 
 class Backend(StrEnum):
@@ -80,7 +81,7 @@ class InspecProvisioner(Provisioner[InspecConfig]):
         return True
 
     def input_files(self) -> Iterable[Path]:
-        if Path(self.config.profile).exists():
+        if can_be_path(self.config.profile) and Path(self.config.profile).exists():
             yield Path(self.config.profile)
         yield from paths_of(self.config, "attributes", "attributes_directory")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vmforge.sdk import Config, Problem
+from vmforge.sdk.values import expand_home
 
 
 def check_files(config: Config, *names: str) -> Iterator[Problem]:
@@ -36,7 +37,7 @@ def _check(config: Config, names: tuple[str, ...], what: str, is_there: object) 
     assert callable(is_there)
     for name in names:
         for path in paths_of(config, name):
-            if not is_there(path.expanduser()):
+            if not is_there(expand_home(path)):
                 hint = (
                     ""
                     if path.is_absolute()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vmforge.errors import CommandFailed
 from vmforge.sdk import BuildContext, Config, Problem, option
+from vmforge.sdk.values import can_be_path
 
 DEFAULT_SHEBANG = "/bin/sh -e"
 
@@ -69,8 +70,9 @@ def check_sources(
             f"{both} are set, but only one of them can be", option=chosen[1], hint=f"set one of {listed}"
         )
     for path in paths:
-        if not path.is_file():
-            what = "is a folder, not a script" if path.is_dir() else "does not exist"
+        can_be = can_be_path(str(path))
+        if not (can_be and path.is_file()):
+            what = "is a folder, not a script" if can_be and path.is_dir() else "does not exist"
             hint = f"relative paths start at the current folder, `{Path.cwd()}`"
             yield Problem(
                 f"script `{path}` {what}", option=option_of_paths, hint="" if path.is_absolute() else hint

@@ -33,6 +33,8 @@ class Component(Generic[C]):
 
     config_type: ClassVar[type[Config]] = Config
     summary: ClassVar[str] = ""
+    # The version of vmforge.sdk that a plugin was written for ("1.0"); what comes with vmforge has its own.
+    sdk_version: ClassVar[str] = ""
 
     def __init__(self, config: C) -> None:
         self.config = config

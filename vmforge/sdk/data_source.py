@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Generic
 
 from vmforge.sdk.component import C, Component
@@ -21,6 +21,11 @@ class DataSource(Component[C], ABC, Generic[C]):
     def lasting(cls, answer: Mapping[str, Value]) -> Mapping[str, Value]:
         """What of an answer is the same when nothing has changed: what lock files hold."""
         return answer
+
+    @classmethod
+    def secrets(cls, answer: Mapping[str, Value]) -> Iterable[str]:
+        """What of an answer must not be shown. One that has any is kept nowhere (bundles, `--offline`)."""
+        return ()
 
     @abstractmethod
     def read(self) -> dict[str, Value]:

@@ -20,7 +20,7 @@ from vmforge.sdk.body import Block, Body, Place, Setting
 from vmforge.sdk.component import Component, Problem
 from vmforge.sdk.interpolate import Interpolator
 from vmforge.sdk.options import Config, Option, describe_type, options_of, without_none
-from vmforge.sdk.values import UNKNOWN, Duration, Secret, Size, Unknown, Value
+from vmforge.sdk.values import UNKNOWN, Duration, Secret, Size, Unknown, Value, can_be_path
 
 T = TypeVar("T", bound=Config)
 UNKNOWN_TEXT = "<unknown>"
@@ -299,7 +299,7 @@ def _from_text(text: str, of: Any, option: Option) -> Any:
     if of is Secret:
         return Secret(text)
     if of is Path:
-        return Path(text)
+        return _to_path(text)
     if of is Size:
         return Size.parse(text, default_unit=option.info.unit)
     if of is Duration:
@@ -313,6 +313,13 @@ def _from_text(text: str, of: Any, option: Option) -> Any:
             choices = ", ".join(f"`{name}`" for name in names)
             raise ValueError(f"`{text}` is none of {choices}" + (f"; {near}" if near else "")) from None
     raise TypeError(f"option `{option.name}` has a type that cannot be decoded: {of!r}")
+
+
+def _to_path(text: str) -> Path:
+    if not can_be_path(text):
+        shown = text.partition("\n")[0][:40]
+        raise ValueError(f"`{shown}...` is no path, but a text")
+    return Path(text)
 
 
 def _to_bool(value: Value) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from vmforge.errors import VmforgeError
+from vmforge.sdk.values import expand_home
 
 OFFLINE_VARIABLE = "VMFORGE_OFFLINE"
 _FALSE = ("", "0", "f", "false", "no", "off")
@@ -33,6 +34,7 @@ class RemoteKind(StrEnum):
     DATA = "data source"
     SECRET = "secret"
     UPLOAD = "upload"
+    CLOUD = "cloud"
     PROGRAM = "program"
     GUEST = "guest"
 
@@ -128,6 +130,9 @@ class Mirrors:
             rest = rest.partition("?")[0].partition("#")[0]
         if ".." in unquote(rest).split("/"):
             return url  # a mirror's folder is not left
+        if rest.startswith("/"):
+            # Debian's installer asks for `debian//dists/...`, which not every server takes for one slash
+            rest = ("" if best.place.endswith("/") else "/") + rest.lstrip("/")
         return best.place + rest
 
 
@@ -200,7 +205,7 @@ def file_of(url: str) -> Path | None:
     """The file that a `file:` URL, or a path, names; None for what is on a server."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return Path(url.removeprefix("file:")).expanduser()
+        return expand_home(Path(url.removeprefix("file:")))
     if scheme.lower() != "file":
         return None
     return Path(unquote(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest))

@@ -19,6 +19,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,6 +88,12 @@ class Option:
 
 def options_of(config_type: type[Config]) -> Mapping[str, Option]:
     """The options that a configuration declares, in order of declaration."""
+    key: Any = config_type  # mypy takes no class for something that can be hashed
+    return _options_of(key)
+
+
+@cache
+def _options_of(config_type: Any) -> Mapping[str, Option]:
     hints = typing.get_type_hints(config_type)
     return types.MappingProxyType(
         {

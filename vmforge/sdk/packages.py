@@ -46,8 +46,15 @@ class PackageCache(Protocol):
     """Keeps what guests fetch over HTTP, for all builds of a run."""
 
     def serve(
-        self, host: str, *, aliases: Mapping[str, str] | None = None, used_by: str = ""
+        self,
+        host: str,
+        *,
+        aliases: Mapping[str, str] | None = None,
+        used_by: str = "",
+        goes_on: bool = False,
     ) -> AbstractContextManager[PackageProxy]:
         """A proxy on an address of this machine. `aliases` are the names by which the guest knows this
         machine's own services, each with the address to connect to; what they send is passed on and not
-        kept. What the proxy sends is noted as used by `used_by`. Entering it raises `HostError`."""
+        kept. What the proxy sends is noted as used by `used_by`: in place of what was noted before, or
+        beside it, if the machine `goes_on` where an earlier one was or if the build fails. Entering it raises
+        `HostError`."""

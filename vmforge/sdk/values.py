@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Final, TypeAlias
+
+# Bytes that a file's name can have on every Linux (limits.h, NAME_MAX).
+LONGEST_NAME: Final = 255
+
+
+def can_be_path(text: str) -> bool:
+    """Whether a text can name a file at all; what cannot makes `Path.exists` raise OSError."""
+    return "\0" not in text and all(len(os.fsencode(part)) <= LONGEST_NAME for part in text.split("/"))
+
+
+def expand_home(path: Path) -> Path:
+    """`~` and `~USER` written out; of a user that there is not, the path itself, which is then no file's."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 class Unknown:

@@ -18,7 +18,7 @@ TEMPLATE = """
 packer {
   required_plugins {
     hypervisor = { version = ">= 1.1", source = "github.com/hashicorp/qemu" }
-    amazon     = { version = "~> 1.2", source = "github.com/hashicorp/amazon" }
+    parallels  = { version = "~> 1.2", source = "github.com/hashicorp/parallels" }
     mine       = { version = "1.0.0", source = "example.com/me/packer-plugin-mine" }
   }
 }
@@ -32,9 +32,11 @@ def test_every_plugin_gets_its_answer(tmp_path: Path, capsys: pytest.CaptureFixt
     path = tmp_path / "main.pkr.hcl"
     path.write_text(TEMPLATE, encoding="utf-8")
     assert run(["init", "-upgrade", str(path)]) == 0
-    qemu, amazon, mine = capsys.readouterr().out.splitlines()
+    qemu, parallels, mine = capsys.readouterr().out.splitlines()
     assert qemu == "github.com/hashicorp/qemu: built in"
-    assert amazon.startswith("github.com/hashicorp/amazon: no package exists yet for builder `amazon-ebs`")
+    assert parallels.startswith(
+        "github.com/hashicorp/parallels: no package exists yet for builder `parallels-iso`"
+    )
     assert mine == "example.com/me/packer-plugin-mine: not known to vmforge; no package exists for it"
 
 

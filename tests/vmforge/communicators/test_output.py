@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmforge.communicators.lines import LineSplitter
+from vmforge.sdk.lines import LineSplitter
 
 
 def split(*pieces: bytes) -> list[str]:

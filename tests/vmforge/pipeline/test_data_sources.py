@@ -108,8 +108,8 @@ def test_a_wrong_declaration_is_an_error(loading: Callable[[str], Loading]) -> N
 
 
 MISSING = """
-data "amazon-ami" "a" { filters = {} }
-data "amazon-ami" "b" { filters = {} }
+data "git-commit" "a" { path = "." }
+data "git-commit" "b" { path = "." }
 source "file" "x" {
   target  = "x"
   content = %s
@@ -133,13 +133,13 @@ def test_a_type_that_is_not_installed_is_a_warning_while_nothing_needs_it(
 ) -> None:
     load = loading(MISSING % ('"x"', '"true"'))
     assert planned(load, strict=True) == [
-        "warning: there is no data source `amazon-ami`: its value stays unknown"
+        "warning: there is no data source `git-commit`: its value stays unknown"
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "inline", "option"),
-    [("data.amazon-ami.a.id", '"true"', "content"), ('"x"', "data.amazon-ami.a.id", "inline")],
+    [("data.git-commit.a.id", '"true"', "content"), ('"x"', "data.git-commit.a.id", "inline")],
 )
 def test_a_build_that_needs_its_value_fails(
     content: str, inline: str, option: str, loading: Callable[[str], Loading]

@@ -18,28 +18,28 @@ STARTED = datetime(2024, 5, 6, tzinfo=UTC)
 TEMPLATE = """
 packer {
   required_plugins {
-    amazon = { version = ">= 1", source = "github.com/hashicorp/amazon" }
+    parallels = { version = ">= 1", source = "github.com/hashicorp/parallels" }
     brewer = { version = ">= 1", source = "example.com/me/brewer" }
   }
 }
-source "amazon-ebs" "cloud" {}
-source "amazon-ebs" "second" { region = local.missing }
+source "parallels-iso" "cloud" {}
+source "parallels-iso" "second" { region = local.missing }
 source "null" "here" { communicator = "none" }
 locals { missing = "x" }
 build {
-  sources = ["amazon-ebs.cloud", "amazon-ebs.second", "null.here"]
+  sources = ["parallels-iso.cloud", "parallels-iso.second", "null.here"]
   provisioner "brewer-tea" {
-    only = ["amazon-ebs.cloud"]
+    only = ["parallels-iso.cloud"]
   }
   provisioner "brewer-tea" {
-    only = ["amazon-ebs.cloud"]
+    only = ["parallels-iso.cloud"]
   }
   provisioner "shell-local" {
     inlin = ["typo"]
-    only  = ["amazon-ebs.second"]
+    only  = ["parallels-iso.second"]
   }
-  post-processor "docker-push" {
-    only = ["amazon-ebs.cloud"]
+  post-processor "brewer-mug" {
+    only = ["parallels-iso.cloud"]
   }
 }
 """
@@ -59,11 +59,11 @@ def findings(tmp_path: Path) -> Callable[..., list[Diagnostic]]:
 
 
 def test_to_validate_each_is_one_warning(findings: Callable[..., list[Diagnostic]]) -> None:
-    found = findings("amazon-ebs.cloud", "null.here", strict=False)
+    found = findings("parallels-iso.cloud", "null.here", strict=False)
     assert [f"{d.severity}: {d.summary}" for d in found] == [
-        "warning: there is no builder `amazon-ebs`",
+        "warning: there is no builder `parallels-iso`",
         "warning: there is no provisioner `brewer-tea`",
-        "warning: there is no post-processor `docker-push`",
+        "warning: there is no post-processor `brewer-mug`",
     ]
     assert all(d.range is not None for d in found)
 
@@ -71,12 +71,12 @@ def test_to_validate_each_is_one_warning(findings: Callable[..., list[Diagnostic
 def test_to_build_each_is_an_error_that_says_where_packer_has_it_from(
     findings: Callable[..., list[Diagnostic]],
 ) -> None:
-    found = findings("amazon-ebs.cloud", strict=True)
+    found = findings("parallels-iso.cloud", strict=True)
     assert {d.severity.value for d in found} == {"error"}
     assert [d.hint for d in found] == [
-        "it comes with Packer's plugin `github.com/hashicorp/amazon`, which vmforge has nothing for yet",
+        "it comes with Packer's plugin `github.com/hashicorp/parallels`, which vmforge has nothing for yet",
         "it comes with Packer's plugin `example.com/me/brewer`, which vmforge has nothing for yet",
-        "it comes with Packer's plugin `docker`, which vmforge has nothing for yet",
+        "it comes with Packer's plugin `example.com/me/brewer`, which vmforge has nothing for yet",
     ]
 
 
@@ -87,5 +87,5 @@ def test_a_build_that_needs_none_of_them_is_planned(findings: Callable[..., list
 def test_what_runs_on_a_missing_builder_is_checked_all_the_same(
     findings: Callable[..., list[Diagnostic]],
 ) -> None:
-    summaries = [d.summary for d in findings("amazon-ebs.second", strict=False)]
+    summaries = [d.summary for d in findings("parallels-iso.second", strict=False)]
     assert "unknown option `inlin`" in summaries

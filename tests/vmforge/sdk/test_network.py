@@ -88,6 +88,12 @@ def test_a_prefix_ends_where_a_part_of_the_url_does():
     assert mirrors.place_of("https://c/isos/x") == "https://c/isos/x"
 
 
+def test_slashes_do_not_pile_up_where_a_mirror_takes_over():
+    mirrors = Mirrors.of([("http://a/debian/", "http://b/debian/"), ("http://c/debian", "http://d/debian")])
+    assert mirrors.place_of("http://a/debian//dists/x") == "http://b/debian/dists/x"
+    assert mirrors.place_of("http://c/debian//dists//x") == "http://d/debian/dists//x"
+
+
 def test_a_mirrors_folder_is_not_left():
     mirrors = Mirrors.of([("https://a/", "file:///srv/a/")])
     assert mirrors.place_of("https://a/../../etc/shadow") == "https://a/../../etc/shadow"

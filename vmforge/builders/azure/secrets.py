@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vmforge.builders.azure.login import Login, LoginOptions, Places, check_login
@@ -39,6 +39,12 @@ class KeyVaultSecretDataSource(DataSource[KeyVaultSecretConfig]):
     def remote_inputs(cls, config: KeyVaultSecretConfig) -> Iterator[RemoteInput]:
         place = f"https://{config.vault_name}.vault.azure.net/secrets/{config.secret_name}"
         yield RemoteInput(RemoteKind.SECRET, "the key vault's secret", (place,))
+
+    @classmethod
+    def secrets(cls, answer: Mapping[str, Value]) -> Iterator[str]:
+        members = answer.get("response")
+        yield str(answer.get("value", ""))
+        yield from map(str, members.values() if isinstance(members, Mapping) else ())
 
     def read(self) -> dict[str, Value]:
         """`value` and `content_type`; `response` has the members of a secret that is a JSON object."""

@@ -9,14 +9,13 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-import vmforge.communicators.agent.tarfiles as tarfiles
 from vmforge.communicators.agent.dialer import Dialer
 from vmforge.communicators.agent.execution import Execution
 from vmforge.communicators.agent.guest import Guest
-from vmforge.communicators.local_files import arriving, opened, shown, size_left
 from vmforge.communicators.winrm import archives, scripts
 from vmforge.errors import CommunicatorError, HostError
-from vmforge.sdk import BuildContext, Output
+from vmforge.sdk import BuildContext, Output, tarfiles
+from vmforge.sdk.local_files import arriving, opened, shown, size_left
 
 # How long a guest that is about to restart may take until its agent ends; it answers until then.
 _LAST_OF_OLD = 30.0

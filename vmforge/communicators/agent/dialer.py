@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmforge.communicators import patience
 from vmforge.communicators.agent.guest import Guest
 from vmforge.communicators.readiness import Deadline, Readiness, Requirement, Sighting
 from vmforge.errors import CommunicatorError
-from vmforge.sdk import BuildContext, Endpoint, GuestAgent
+from vmforge.sdk import BuildContext, Endpoint, GuestAgent, patience
 
 _ANSWER = 5.0
 _PAUSE_FIRST, _PAUSE_MOST, _GROWTH = 0.2, 1.0, 1.3

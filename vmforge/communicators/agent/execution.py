@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from vmforge.communicators.agent.guest import Guest, Progress
-from vmforge.communicators.lines import LineSplitter
 from vmforge.communicators.readiness import Deadline
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import Cancellation, Output
+from vmforge.sdk.lines import LineSplitter
 from vmforge.sdk.values import format_seconds
 
 # The agent keeps a program's output to itself until the end, and no more than 16 MiB. So on Unix it goes to

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from vmforge.communicators import patience
-from vmforge.sdk import Cancellation, GuestAgent
+from vmforge.sdk import Cancellation, GuestAgent, patience
 
 Advance = Callable[[int], None]
 

@@ -8,6 +8,7 @@ from vmforge.communicators.ssh.addresses import parse_hops, parse_proxy, parse_t
 from vmforge.communicators.ssh.config import SshConfig, TemporaryKeyType
 from vmforge.sdk import Problem
 from vmforge.sdk.late import check_late
+from vmforge.sdk.values import expand_home
 
 # What the tunnels' `{{ }}` may name.
 TUNNEL_FIELDS = ("HTTPIP", "HTTPPort")
@@ -49,7 +50,7 @@ def _file_problems(config: SshConfig, prefix: str) -> Iterator[Problem]:
     key, certificate = f"{prefix}_private_key_file", f"{prefix}_certificate_file"
     for name in (key, certificate):
         path = getattr(config, name)
-        if path is not None and not path.expanduser().is_file():
+        if path is not None and not expand_home(path).is_file():
             yield Problem(f"`{name}`: there is no file `{path}`", name)
     if getattr(config, certificate) and not getattr(config, key):
         yield Problem(f"`{certificate}` needs the key that it is for", certificate, hint=f"set `{key}`")

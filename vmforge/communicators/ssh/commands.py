@@ -13,12 +13,12 @@ from contextlib import ExitStack
 import paramiko
 from paramiko.agent import AgentRequestHandler
 
-from vmforge.communicators.lines import LineSplitter
 from vmforge.communicators.readiness import Deadline
 from vmforge.communicators.ssh.discretion import Discretion
 from vmforge.communicators.ssh.session import Session, in_packets, lost
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import Output
+from vmforge.sdk.lines import LineSplitter
 from vmforge.sdk.values import format_seconds
 
 _log = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from vmforge.communicators.local_files import arriving, opened, shown, size_left
 from vmforge.communicators.ssh import folders, streams, terminal
 from vmforge.communicators.ssh.commands import run_command
 from vmforge.communicators.ssh.config import SshConfig
@@ -21,6 +20,7 @@ from vmforge.communicators.ssh.sftp import Sftp
 from vmforge.communicators.ssh.transfer import Transfer
 from vmforge.errors import CommunicatorError, HostError, Interrupted
 from vmforge.sdk import BuildContext, Cancellation, Output
+from vmforge.sdk.local_files import arriving, opened, shown, size_left
 from vmforge.sdk.values import format_bytes
 
 # How long a guest that is about to restart may take to end the old connection. Until it does, the old

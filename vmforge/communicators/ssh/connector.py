@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,14 +116,16 @@ class SshConnector(Connector[SshConfig]):
         """Wait until the guest lets the user in.
 
         The limits `ssh_timeout` and `ssh_read_write_timeout` are multiplied by `time_scale`; pauses and
-        intervals are not, for they are no limits.
+        intervals are not, for they are no limits. The user is the one in `context.data["User"]`, which a
+        cloud may have told the builder.
         """
         from vmforge.communicators.ssh.communicator import SshCommunicator
         from vmforge.communicators.ssh.dialer import Dialer
         from vmforge.communicators.ssh.login import Credentials
 
-        credentials = Credentials.of(self.config, self._key_file(context))
-        dialer = Dialer(self.config, credentials, context, endpoint, time_scale)
+        config = replace(self.config, ssh_username=context.data.get("User") or self.config.ssh_username)
+        credentials = Credentials.of(config, self._key_file(context))
+        dialer = Dialer(config, credentials, context, endpoint, time_scale)
         limit = self.config.time_limit
         scaled = None if limit is None else (limit * time_scale).seconds
         session = dialer.dial(scaled)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from vmforge.communicators.local_files import Advance, arriving
 from vmforge.communicators.ssh import streams, transfer
 from vmforge.communicators.ssh.session import PACKET, Session
 from vmforge.communicators.ssh.sftp import Sftp
 from vmforge.communicators.ssh.streams import Pipe
 from vmforge.errors import CommunicatorError
+from vmforge.sdk.local_files import Advance, arriving
 
 # Whole packets.
 _BUFFER = 8 * PACKET

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import BinaryIO
 
-from vmforge.communicators.local_files import Advance
 from vmforge.communicators.ssh import streams
 from vmforge.communicators.ssh.session import Session
 from vmforge.communicators.ssh.transfer import BLOCK, Transfer
+from vmforge.sdk.local_files import Advance
 
 # A connection that breaks so often in a row, with less than this moved in between, is no good.
 _FRUITLESS, _WORTHWHILE = 3, 1024 * 1024

@@ -14,10 +14,10 @@ from typing import BinaryIO
 import paramiko
 from paramiko.sftp import CMD_EXTENDED, SFTPError
 
-from vmforge.communicators.local_files import Advance
 from vmforge.communicators.ssh import transfer
 from vmforge.communicators.ssh.session import Session, in_packets
 from vmforge.errors import CommunicatorError
+from vmforge.sdk.local_files import Advance
 
 # What every server takes in one request, and the most that is worth its memory: 8 packets of SSH.
 _CHUNK, _LARGEST_CHUNK = 32 * 1024, 255 * 1024

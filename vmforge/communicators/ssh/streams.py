@@ -6,9 +6,9 @@ import shlex
 from types import TracebackType
 from typing import BinaryIO
 
-from vmforge.communicators.local_files import Advance
 from vmforge.communicators.ssh import transfer
 from vmforge.communicators.ssh.session import PACKET, Session, in_packets, lost
+from vmforge.sdk.local_files import Advance
 
 _CHUNK = 32 * 1024
 

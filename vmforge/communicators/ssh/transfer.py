@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import BinaryIO, Protocol
 
-from vmforge.communicators.local_files import Advance
 from vmforge.errors import CommunicatorError
+from vmforge.sdk.local_files import Advance
 
 # Uploads are resumed at a multiple of so many bytes.
 BLOCK = 64 * 1024

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from vmforge.communicators.local_files import arriving
 from vmforge.errors import CommunicatorError
+from vmforge.sdk.local_files import arriving
 
 
 @contextmanager

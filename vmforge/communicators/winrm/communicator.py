@@ -6,14 +6,14 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
-from vmforge.communicators.lines import LineSplitter
-from vmforge.communicators.local_files import opened, shown, size_left
 from vmforge.communicators.readiness import Deadline
 from vmforge.communicators.winrm import archives, files
 from vmforge.communicators.winrm.dialer import Dialer
 from vmforge.communicators.winrm.session import Session
 from vmforge.errors import CommunicatorError, HostError
 from vmforge.sdk import BuildContext, Output
+from vmforge.sdk.lines import LineSplitter
+from vmforge.sdk.local_files import opened, shown, size_left
 from vmforge.sdk.values import format_seconds
 
 _TITLE_LENGTH = 60

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from vmforge.communicators.winrm.config import WinRmConfig, problems
-from vmforge.sdk import BuildContext, Communicator, Connector, Endpoint, Problem
+from vmforge.sdk import BuildContext, Communicator, Connector, Endpoint, Problem, Secret
 
 
 class WinRmConnector(Connector[WinRmConfig]):
@@ -39,11 +40,13 @@ class WinRmConnector(Connector[WinRmConfig]):
     def connect(
         self, context: BuildContext, endpoint: Callable[[], Endpoint], *, time_scale: float = 1.0
     ) -> Communicator:
-        """Wait until the guest lets the user in; `winrm_timeout` is multiplied by `time_scale`."""
+        """Wait until the guest lets the user in; `winrm_timeout` is multiplied by `time_scale`. Without a
+        `winrm_password` the one in `context.data["WinRMPassword"]` is used, which a cloud told the builder."""
         from vmforge.communicators.winrm.communicator import WinRmCommunicator
         from vmforge.communicators.winrm.dialer import Dialer
 
-        dialer = Dialer(self.config, context, endpoint, time_scale)
+        password = self.config.winrm_password or Secret(context.data.get("WinRMPassword", ""))
+        dialer = Dialer(replace(self.config, winrm_password=password), context, endpoint, time_scale)
         limit = (self.config.winrm_timeout * time_scale).seconds
         session = dialer.dial(limit)
         pause = self.config.pause_before_connecting

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from vmforge.communicators.local_files import arriving
 from vmforge.communicators.readiness import Deadline
 from vmforge.communicators.winrm import scripts
 from vmforge.communicators.winrm.session import ERRORS, RemoteProcess, Session
 from vmforge.errors import CommunicatorError
+from vmforge.sdk.local_files import arriving
 
 Advance = Callable[[int], None]
 _POWERSHELL = "powershell.exe"

@@ -18,11 +18,10 @@ from pypsrp.shell import CommandState, Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
 from requests import RequestException
 
-from vmforge.communicators import patience
 from vmforge.communicators.readiness import Deadline
 from vmforge.communicators.winrm.config import WinRmConfig
 from vmforge.errors import CommunicatorError
-from vmforge.sdk import Cancellation, Endpoint
+from vmforge.sdk import Cancellation, Endpoint, patience
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ from vmforge.errors import HostError, VmforgeError
 from vmforge.images.blocks import total_size
 from vmforge.post_processors.checksum import ChecksumType, digests
 from vmforge.post_processors.output import output_fields
+from vmforge.post_processors.upload import s3
 from vmforge.post_processors.upload.destination import (
     Destination,
     Scheme,
@@ -20,7 +21,6 @@ from vmforge.post_processors.upload.destination import (
     transfers,
 )
 from vmforge.post_processors.upload.programs import install_hint, missing_program
-from vmforge.post_processors.upload.s3 import INSTALL_HINT, is_installed
 from vmforge.post_processors.upload.transport import Delivery, TransferFailed, UploadConfig
 from vmforge.sdk import (
     Artifact,
@@ -31,6 +31,7 @@ from vmforge.sdk import (
     Processed,
     Progress,
 )
+from vmforge.sdk.extras import missing_library
 from vmforge.sdk.late import check_late
 from vmforge.sdk.network import RemoteInput, RemoteKind
 
@@ -109,9 +110,8 @@ def _check_url(url: str) -> Iterable[Problem]:
     if program:
         summary = f"the program `{program}`, which `urls` needs, is not installed"
         yield Problem(summary, option="urls", hint=install_hint(program), warning=True)
-    if scheme is Scheme.S3 and not is_installed():
-        summary = "the library boto3, which `s3://` needs, is not installed"
-        yield Problem(summary, option="urls", hint=INSTALL_HINT, warning=True)
+    if scheme is Scheme.S3:
+        yield from missing_library(s3.EXTRA, s3.LIBRARY, option="urls")
 
 
 def _sums(context: BuildContext, files: Sequence[Path]) -> dict[Path, str]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
-from vmforge.errors import HostError
 from vmforge.post_processors.upload.destination import Transfer
 from vmforge.post_processors.upload.transport import Delivery, TransferFailed, UploadConfig
+from vmforge.sdk.extras import needs
 
-INSTALL_HINT = "install the extra: `pip install vmforge[aws]`"
+EXTRA = "aws"
+LIBRARY = "boto3"
 # What servers that are not AWS want to be asked with when nobody said.
 _ANY_REGION = "us-east-1"
-
-
-def is_installed() -> bool:
-    return find_spec("boto3") is not None
 
 
 def upload_s3(transfer: Transfer, delivery: Delivery) -> None:
@@ -23,9 +19,8 @@ def upload_s3(transfer: Transfer, delivery: Delivery) -> None:
 
     Raises `TransferFailed`, and `HostError` without boto3.
     """
-    if not is_installed():
-        raise HostError("`s3://` needs the library boto3, which is not installed", hint=INSTALL_HINT)
-    import boto3
+    with needs(EXTRA, LIBRARY):
+        import boto3
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 

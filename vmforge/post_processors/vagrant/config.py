@@ -11,6 +11,7 @@ from vmforge.images.box.catalog import VERSION
 from vmforge.images.compression.formats import Algorithm, Archive, detect_format
 from vmforge.post_processors.output import check_output
 from vmforge.sdk import Config, Problem, option
+from vmforge.sdk.values import can_be_path
 
 OUTPUT_FIELDS = ("Provider", "Architecture", "ArtifactId")
 _DEFAULT_LEVEL, _BEST_LEVEL = 6, 9
@@ -186,7 +187,8 @@ def _check_box(settings: BoxSettings) -> Iterable[Problem]:
     if detect_format(settings.output).archive is Archive.ZIP:
         yield Problem("a box is no zip archive", option="output", hint="let it end with `.box`")
     template = settings.vagrantfile_template
-    if template and not settings.vagrantfile_template_generated and not Path(template).is_file():
+    is_there = can_be_path(template) and Path(template).is_file()
+    if template and not settings.vagrantfile_template_generated and not is_there:
         hint = "set `vagrantfile_template_generated` if the build makes it"
         yield Problem(f"there is no file `{template}`", option="vagrantfile_template", hint=hint)
 

@@ -85,6 +85,15 @@ class SaltMasterlessConfig(Config):
     )
 
 
+def _readable(formulas: Iterable[str]) -> Iterator[Formula]:
+    """Those whose text can be read; of the others `check` tells."""
+    for text in formulas:
+        try:
+            yield Formula.parse(text)
+        except ValueError:
+            continue
+
+
 class SaltMasterlessProvisioner(Provisioner[SaltMasterlessConfig]):
     """Applies states in the guest, with Salt installed there first."""
 
@@ -107,11 +116,7 @@ class SaltMasterlessProvisioner(Provisioner[SaltMasterlessConfig]):
 
     @classmethod
     def remote_inputs(cls, config: SaltMasterlessConfig) -> Iterable[RemoteInput]:
-        for text in config.formulas:
-            try:
-                formula = Formula.parse(text)
-            except ValueError:  # which `check` says
-                continue
+        for formula in _readable(config.formulas):
             if not formula.is_local:
                 what = f"the formula `{formula.name}`, cloned by git"
                 yield RemoteInput(RemoteKind.PROGRAM, what, (formula.repository,))
@@ -127,7 +132,7 @@ class SaltMasterlessProvisioner(Provisioner[SaltMasterlessConfig]):
         yield from paths_of(
             self.config, "local_state_tree", "local_pillar_roots", "minion_config", "grains_file"
         )
-        formulas = (Formula.parse(text) for text in self.config.formulas)
+        formulas = _readable(self.config.formulas)
         yield from (Path(formula.repository, formula.folder) for formula in formulas if formula.is_local)
 
     def provision(self, context: BuildContext, machine: Machine) -> None:

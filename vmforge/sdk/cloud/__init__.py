@@ -3,9 +3,9 @@ which what a killed build left is found."""
 
 from vmforge.sdk.cloud.builder import Cloud, CloudArtifact, CloudBuilder
 from vmforge.sdk.cloud.errors import CloudError
-from vmforge.sdk.cloud.resource import Resource
+from vmforge.sdk.cloud.resource import Resource, make
 from vmforge.sdk.cloud.rest import Answer, Rest
-from vmforge.sdk.cloud.waiting import delete_quietly, insist, wait_for
+from vmforge.sdk.cloud.waiting import delete_quietly, heard, insist, wait_for
 from vmforge.sdk.leftovers import Leftover
 from vmforge.sdk.mark import RunMark
 
@@ -20,6 +20,8 @@ __all__ = [
     "Rest",
     "RunMark",
     "delete_quietly",
+    "heard",
     "insist",
+    "make",
     "wait_for",
 ]

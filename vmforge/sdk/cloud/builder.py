@@ -47,7 +47,7 @@ class Cloud(ABC):
 
     def prepare(self) -> Iterable[Resource[Any]]:
         """What the instance needs: key pair, firewall. Each is made before the next is asked for. The public
-        key to let in is `context.data["SSHPublicKey"]`, empty when the user has a key of their own."""
+        key to let in is `context.data["SSHPublicKey"]`, empty for logins by password or agent."""
         return ()
 
     @abstractmethod

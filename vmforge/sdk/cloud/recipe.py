@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -11,6 +11,7 @@ from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.cloud.builder import Cloud
 from vmforge.sdk.cloud.records import Record, dead_builds, is_alive
+from vmforge.sdk.cloud.resource import make
 from vmforge.sdk.communicator import Communicator
 from vmforge.sdk.connection import Connection
 from vmforge.sdk.context import BuildContext
@@ -42,24 +43,24 @@ class _Recipe:
         steps, cloud = self.context.steps, self.cloud
         steps.enter("Opening the cloud", _Opened(cloud), quiet=True)
         steps.enter("Noting the build", Record(self.context, cloud.mark, cloud.place), quiet=True)
+        # first, for an unfinished image may have the name that is examined
+        delete_what_dead_builds_left(self.context, cloud.place, cloud.leftovers)
         steps.run(f"Examining {cloud.place}", cloud.examine)
-        self._delete_what_dead_builds_left()
         self.context.data.update(self.context.connector.prepare(self.context))
         steps.enter("Keeping an eye on what is made", _Sweep(cloud, self.context), quiet=True)
         for resource in cloud.prepare():
-            steps.enter(resource.title, resource, quiet=resource.quiet)
-        instance = cloud.launch()
-        self.context.data["ID"] = steps.enter(instance.title, instance)
+            make(steps, resource)
+        self.context.data["ID"] = make(steps, cloud.launch())
         if self.context.connector.reaches_guest:
             self._provision()
         steps.run("Stopping the instance", cloud.stop)
         for resource in cloud.capture():
-            steps.enter(resource.title, resource, quiet=resource.quiet)
+            make(steps, resource)
         return steps.run("Finishing", cloud.finish, quiet=True)
 
     def _provision(self) -> None:
         for resource in self.cloud.reach():
-            self.context.steps.enter(resource.title, resource, quiet=resource.quiet)
+            make(self.context.steps, resource)
         communicator = self._connect()
         where = self.cloud.endpoint()
         self.context.data.update(Host=where.host, Port=str(where.port))
@@ -86,17 +87,21 @@ class _Recipe:
             return ""
         return "\n".join(["the end of the guest's console:", *lines[-_CONSOLE_LINES:]])
 
-    def _delete_what_dead_builds_left(self) -> None:
-        """What the user kept stays theirs (`vmforge cleanup --cloud` deletes it)."""
-        recorded = dead_builds(self.context.state_dir)
-        dead = [build for build in recorded if build.place == self.cloud.place and not build.kept]
-        runs = {build.run for build in dead}
-        for leftover in self.cloud.leftovers() if dead else ():
-            if leftover.mark.run in runs and not is_alive(self.context.state_dir, leftover.mark.run):
-                self.context.ui.message(f"deleting what a killed build left: {leftover}")
-                leftover.delete()
-        for build in dead:
-            build.forget()
+
+def delete_what_dead_builds_left(
+    context: BuildContext, place: str, leftovers: Callable[[], Iterable[Leftover]]
+) -> None:
+    """Delete what killed builds of this machine left at a place. What the user kept stays theirs (`vmforge
+    cleanup --cloud` deletes it)."""
+    recorded = dead_builds(context.state_dir)
+    dead = [build for build in recorded if build.place == place and not build.kept]
+    runs = {build.run for build in dead}
+    for leftover in leftovers() if dead else ():
+        if leftover.mark.run in runs and not is_alive(context.state_dir, leftover.mark.run):
+            context.ui.message(f"deleting what a killed build left: {leftover}")
+            leftover.delete()
+    for build in dead:
+        build.forget()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from functools import partial
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from vmforge.errors import Interrupted
 from vmforge.sdk.cloud.waiting import delete_quietly
+from vmforge.sdk.steps import Steps
 
 T = TypeVar("T")
 
@@ -45,6 +47,8 @@ class Resource(Generic[T]):
         try:
             if self._ready is not None:
                 self._ready(made)
+        except Interrupted:
+            raise  # a flag that ends waits ends deletions too: see `make`
         except BaseException:
             self._discard()
             raise
@@ -64,3 +68,25 @@ class Resource(Generic[T]):
         while self._made:
             delete_quietly(partial(self._delete, self._made[-1]))
             self._made.pop()
+
+
+def make(steps: Steps, resource: Resource[T]) -> T:
+    """Make a resource as a step. What exists of it when the build is interrupted before it is of use is
+    deleted with the rest, once deleting works again."""
+    steps.enter(resource.title, _Begun(resource), quiet=True)
+    return steps.enter(resource.title, resource, quiet=resource.quiet)
+
+
+class _Begun:
+    """A resource that is held from before it is made."""
+
+    def __init__(self, resource: Resource[T]) -> None:
+        self._resource = resource
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resource.__exit__(kind, error, trace)

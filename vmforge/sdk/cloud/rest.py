@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import random
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from vmforge.errors import Interrupted
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.cloud.errors import CloudError
 from vmforge.sdk.network import Network, shown_url
@@ -26,6 +30,9 @@ _REFUSED_FOR_NOW: Final = (429, 503)
 _SERVERS_FAULT: Final = (500, 502, 504)
 # A repeated request has the effect of one (RFC 9110, section 9.2.2).
 _IDEMPOTENT: Final = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
+_HARMLESS: Final = ("GET", "HEAD", "OPTIONS")
+# How long an interrupted build listens for what its last request made, so that it can be deleted.
+_LAST_WORDS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +61,11 @@ class Rest:
     """A client of one API below `base`.
 
     `headers` is asked before each request (a token may have run out). `explain` finds code and message in an
-    error's answer. A request is repeated for up to `patience` seconds: after "too many requests" and
-    "unavailable" always, honouring `Retry-After`; after other faults of the server and lost connections only
-    where repeating it does no harm. Raises `CloudError`; `NetworkRefused` offline; `Interrupted`.
+    error's answer; `busy` are codes that mean "too many requests" whatever the status. A request is repeated
+    for up to `patience` seconds, and at most `repeats` times: after "too many requests" and "unavailable"
+    always, honouring `Retry-After`; after other faults of the server and lost connections only where that
+    does no harm. `pauses` are the shortest and the longest between two. Raises `CloudError`; `NetworkRefused`
+    offline; `Interrupted`.
     """
 
     def __init__(
@@ -68,13 +77,17 @@ class Rest:
         cancellation: Cancellation,
         headers: Callable[[], Mapping[str, str]] = dict,
         explain: Callable[[Answer], tuple[str, str]] = read_error,
+        busy: Collection[str] = (),
         verify: bool | str = True,
         patience: float = 120.0,
+        repeats: int | None = None,
+        pauses: tuple[float, float] = (_FIRST_PAUSE, _LONGEST_PAUSE),
     ) -> None:
         self._name, self._base = name, base.rstrip("/")
         self._network, self._cancellation = network, cancellation
-        self._headers, self._explain = headers, explain
+        self._headers, self._explain, self._busy = headers, explain, busy
         self._verify, self._patience = verify, patience
+        self._repeats, self._pauses = repeats, pauses
         self._session: requests.Session | None = None
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None) -> Any:
@@ -119,27 +132,51 @@ class Rest:
         """One request. `path` is below `base`, or a whole URL. `body` is sent as JSON, `data` as it is (and
         then not repeated). `repeatable` says that repeating does no harm, where the method does not tell."""
         url = self._network.locate(path if "://" in path else f"{self._base}/{path.lstrip('/')}")
-        can_repeat = method in _IDEMPOTENT if repeatable is None else repeatable
-        deadline = time.monotonic() + self._patience
-        pause = _FIRST_PAUSE
+        harmless = method in _IDEMPOTENT if repeatable is None else repeatable
+        deadline, tries = time.monotonic() + self._patience, 0
+        pause, longest = self._pauses
         while True:
             self._cancellation.check()
             try:
-                return self._once(method, url, body, params, headers, data)
+                return self._heard(method, lambda: self._once(method, url, body, params, headers, data))
             except CloudError as error:
-                safe = can_repeat or error.status in _REFUSED_FOR_NOW
+                safe = harmless or error.status in _REFUSED_FOR_NOW or error.code in self._busy
                 wanted = max(pause, _asked_pause(error))
-                if not (error.transient and safe) or data is not None or time.monotonic() + wanted > deadline:
+                given_up = tries == self._repeats or time.monotonic() + wanted > deadline
+                if not (error.transient and safe) or data is not None or given_up:
                     raise
                 _log.debug("%s; again in %.1f s", error.message, wanted)
             # so that builds that were refused together do not come back together
             self._cancellation.wait(wanted * (1 + random.random() / 4))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause, tries = min(pause * 2, longest), tries + 1
 
     def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             self._session.close()
+
+    def _heard(self, method: str, ask: Callable[[], Answer]) -> Answer:
+        """The answer of `ask`, which runs on a thread of its own: nothing else ends a blocked read, or the
+        refreshing of a token, at once."""
+        outcome: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                outcome.put(ask())
+            except BaseException as error:  # raised by the thread that waits
+                outcome.put(error)
+
+        with self._cancellation.on_cancel(lambda: outcome.put(Interrupted())):
+            threading.Thread(target=work, name="rest", daemon=True).start()
+            heard = outcome.get()
+        if isinstance(heard, Interrupted) and method not in _HARMLESS:
+            try:
+                heard = outcome.get(timeout=_LAST_WORDS_SECONDS)
+            except queue.Empty:
+                pass  # what it may have made carries the build's mark
+        if isinstance(heard, BaseException):
+            raise heard
+        return heard
 
     def _once(
         self,
@@ -152,36 +189,46 @@ class Rest:
     ) -> Answer:
         import requests
 
-        if self._session is None:
-            self._session = requests.Session()
-            self._session.headers["User-Agent"] = "vmforge"
+        session = self._opened()
         sent = {"Accept": "application/json", **self._headers(), **(headers or {})}
         try:
-            with self._cancellation.on_cancel(self.close):
-                response = self._session.request(
-                    method,
-                    url,
-                    params=params,
-                    json=body,
-                    data=data,
-                    headers=sent,
-                    timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-                    verify=self._verify,
-                    allow_redirects=method in ("GET", "HEAD"),
-                )
+            response = session.request(
+                method,
+                url,
+                params=params,
+                json=body,
+                data=data,
+                headers=sent,
+                # else a login in `~/.netrc` takes the place of ours
+                auth=lambda request: request,
+                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                verify=self._verify,
+                allow_redirects=method in _HARMLESS and not self._network.offline,
+            )
         except requests.exceptions.SSLError as error:
-            raise CloudError(
-                f"{self._name}: the connection to `{shown_url(url)}` is not secure: {error}"
-            ) from None
+            message = f"the connection to `{shown_url(url)}` is not secure: {_reason(error)}"
+            raise CloudError(f"{self._name}: {message}") from None
         except requests.exceptions.RequestException as error:
-            self._cancellation.check()
             message = f"{self._name}: `{shown_url(url)}` does not answer: {_reason(error)}"
-            raise CloudError(message, transient=True) from None
+            raise CloudError(message, transient=_may_pass(error)) from None
         answer = _answer(response)
         _log.debug("%s %s: %d", method, shown_url(url), answer.status)
         if answer.status >= 400:
             raise self._error(method, url, answer)
         return answer
+
+    def _opened(self) -> requests.Session:
+        if self._session is None:
+            import requests
+            import urllib3
+
+            if self._verify is False:  # the user has asked for it, and need not be told at every request
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            self._session = requests.Session()
+            self._session.headers["User-Agent"] = "vmforge"
+            # offline, no proxy may lead away from this machine
+            self._session.trust_env = not self._network.offline
+        return self._session
 
     def _error(self, method: str, url: str, answer: Answer) -> CloudError:
         code, message = self._explain(answer)
@@ -190,7 +237,7 @@ class Rest:
             f"{self._name}: {message or f'{method} {shown_url(url)} failed'}{known}",
             code=code,
             status=answer.status,
-            transient=answer.status in (*_REFUSED_FOR_NOW, *_SERVERS_FAULT),
+            transient=answer.status in (*_REFUSED_FOR_NOW, *_SERVERS_FAULT) or code in self._busy,
         )
         error.retry_after = answer.headers.get("retry-after", "")
         return error
@@ -217,9 +264,34 @@ def _answer(response: requests.Response) -> Answer:
     return Answer(response.status_code, body, headers, response.text if body is None else "")
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether it was the network, and not the address."""
+    import requests
+
+    lost = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    unknown = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+    inner = _innermost(error)
+    nameless = isinstance(inner, socket.gaierror) and inner.errno in unknown
+    return isinstance(error, lost) and not nameless
+
+
 def _reason(error: Exception) -> str:
-    """The innermost reason: what urllib3 wraps it in says little to a person."""
-    inner: Any = error
-    while isinstance(reason := getattr(inner, "reason", None) or inner.__context__, Exception):
+    inner: Any = _innermost(error)
+    return str(getattr(inner, "verify_message", None) or getattr(inner, "strerror", None) or inner)
+
+
+def _innermost(error: Exception) -> Exception:
+    """The reason of an error: what urllib3 wraps it in says little to a person."""
+    inner = error
+    while isinstance(reason := _reason_within(inner), Exception):
         inner = reason
-    return str(getattr(inner, "strerror", None) or inner)
+    return inner
+
+
+def _reason_within(error: Exception) -> object:
+    return getattr(error, "reason", None) or error.__cause__ or error.__context__ or _argument_of(error)
+
+
+def _argument_of(error: Exception) -> object:
+    """`requests` passes on what urllib3 raised as an argument."""
+    return next((argument for argument in error.args if isinstance(argument, Exception)), None)

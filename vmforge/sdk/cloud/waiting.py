@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from vmforge.errors import Interrupted
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.cloud.errors import CloudError
 from vmforge.sdk.values import format_seconds
@@ -14,6 +17,36 @@ T = TypeVar("T")
 
 # Clouds push nothing: they must be asked, often while it may be quick, and not so often as to be throttled.
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 5.0, 1.5
+
+
+# How long an interrupted build listens for what its last request made, so that it can be deleted.
+_LAST_WORDS_SECONDS = 2.0
+
+
+def heard(ask: Callable[[], T], cancellation: Cancellation, *, listening: bool) -> T:
+    """The answer of `ask`, which runs on a thread of its own: nothing else ends a blocked read, or the
+    refreshing of a token, at once. `listening` says that the answer is worth two more seconds to an
+    interrupted build: it may tell of something that was made. Raises `Interrupted`, and what `ask` raises."""
+    cancellation.check()
+    outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            outcome.put((ask(), None))
+        except BaseException as error:  # raised by the thread that waits
+            outcome.put((None, error))
+
+    with cancellation.on_cancel(lambda: outcome.put((None, Interrupted()))):
+        threading.Thread(target=work, name="cloud", daemon=True).start()
+        answer, error = outcome.get()
+    if isinstance(error, Interrupted) and listening:
+        try:
+            answer, error = outcome.get(timeout=_LAST_WORDS_SECONDS)
+        except queue.Empty:
+            pass  # what it may have made carries the build's mark
+    if error is not None:
+        raise error
+    return answer  # type: ignore[return-value]  # there is one where there is no error
 
 
 def wait_for(
@@ -79,4 +112,4 @@ def delete_quietly(delete: Callable[[], object], *, limit: float = 300.0) -> Non
     insist(attempt, cancellation=Cancellation(), limit=limit)
 
 
-__all__ = ["delete_quietly", "insist", "wait_for"]
+__all__ = ["delete_quietly", "heard", "insist", "wait_for"]

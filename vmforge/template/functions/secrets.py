@@ -11,7 +11,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from vmforge.errors import HostError
 from vmforge.sdk.decoding import UNKNOWN_TEXT
+from vmforge.sdk.extras import needs
 from vmforge.sdk.gotemplate import Function as EngineFunction
 from vmforge.sdk.network import Network, RemoteInput, RemoteKind
 from vmforge.sdk.values import UNKNOWN
@@ -238,7 +240,7 @@ def _library(name: str, extra: str) -> Any:
     import importlib
 
     try:
-        return importlib.import_module(name)
-    except ImportError:
-        hint = f"install it: `pip install 'vmforge[{extra}]'`"
-        raise FunctionError(f"needs the library `{name}`, which is not installed", hint=hint) from None
+        with needs(extra, name):
+            return importlib.import_module(name)
+    except HostError as error:
+        raise FunctionError(error.message, hint=error.hint) from None

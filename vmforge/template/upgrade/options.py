@@ -10,7 +10,7 @@ from typing import Final
 from vmforge.errors import VmforgeError
 from vmforge.sdk.decoding import block_type
 from vmforge.sdk.options import Config, Option, options_of, without_none
-from vmforge.sdk.registry import Kind, Registry
+from vmforge.sdk.registry import Kind, Registry, load_claim
 from vmforge.template.json.syntax import JsonArray, JsonConstant, JsonNode, JsonNumber, JsonObject, JsonString
 from vmforge.template.upgrade.tokens import is_identifier
 
@@ -85,15 +85,15 @@ def may_have_blocks(component: JsonObject) -> bool:
 
 
 def options_for(kind: Kind, name: str, registry: Registry) -> Options | None:
-    """The options of a component, with those of all communicators for a builder; None when it is not
+    """The options of a component, with those of the built-in communicators for a builder; None when it is not
     installed or cannot be loaded."""
     if not registry.has(kind, name):
         return None
     try:
         types: list[type[Config]] = [registry.load(kind, name).config_type]
         if kind is Kind.BUILDER:
-            connectors = registry.names(Kind.COMMUNICATOR)
-            types += [registry.load(Kind.COMMUNICATOR, name).config_type for name in connectors]
+            connectors = [claim for claim in registry.claims(Kind.COMMUNICATOR) if claim.built_in]
+            types += [load_claim(claim).config_type for claim in connectors]
     except VmforgeError:
         return None
     return Options(dict(_named_options(types)))

@@ -73,6 +73,7 @@ def test_a_key_vaults_secret(azure: FakeAzure, held: str, members: dict[str, str
     source.network = Network(mirrors=Mirrors.of([("https://main.vault.example/", f"{azure.url}/")]))
     answer = source.read()
     assert (answer["value"], answer["response"]) == (held, members)
+    assert {*source.secrets(answer)} == {held, *members.values()}
 
 
 def test_a_secret_that_is_not_there(azure: FakeAzure) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from vmforge.communicators.agent import AgentConnector, tarfiles
+from vmforge.communicators.agent import AgentConnector
 from vmforge.errors import CommunicatorError, HostError, Interrupted, MachineError, VmforgeError
-from vmforge.sdk import Endpoint
+from vmforge.sdk import Endpoint, tarfiles
 from vmforge.sdk.testing import configure
 
 

@@ -151,7 +151,7 @@ def test_an_absent_library_is_named_with_its_extra(
     library: str, expression: str, extra: str, value_of: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(EvaluationError, match=f"needs the library `{library}`") as raised:
+    with pytest.raises(EvaluationError, match=f"the library `{library}` is not installed") as raised:
         value_of(expression)
     assert extra in raised.value.diagnostic.hint
 

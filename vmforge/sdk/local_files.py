@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vmforge.errors import HostError
-from vmforge.sdk import Ui
+from vmforge.sdk.ui import Ui
 
 # Called with the number of bytes that have just been moved.
 Advance = Callable[[int], None]

@@ -1,4 +1,4 @@
-"""Fakes and checks for the tests of components, vmforge's own and those of plugins."""
+"""Stand-ins for what surrounds a component while it runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmforge.sdk.body import Body
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.communicator import Communicator, Connector, Endpoint, Output
 from vmforge.sdk.component import Component
-from vmforge.sdk.context import BuildContext, Machine
+from vmforge.sdk.context import BuildContext
 from vmforge.sdk.decoding import check, decode
 from vmforge.sdk.interpolate import interpolator
 from vmforge.sdk.options import Config
@@ -196,14 +196,3 @@ def configure(component: type[Component[Any]], values: Mapping[str, Value]) -> C
     if problems:
         raise ValueError("\n".join(d.summary for d in problems))
     return component(decoded.get(component.config_type))
-
-
-__all__ = [
-    "FakeCommunicator",
-    "FakeConnector",
-    "FakeMachine",
-    "Machine",
-    "RecordingUi",
-    "configure",
-    "fake_context",
-]

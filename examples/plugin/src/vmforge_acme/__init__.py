@@ -1,0 +1,1 @@
+"""A plugin for vmforge: images that are archives of a folder."""
