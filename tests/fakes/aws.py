@@ -158,6 +158,10 @@ class FakeAws:
     def fail(self, operation: str, code: str = "", **more: Any) -> None:
         self.faults.append(Fault(operation, code, **more))
 
+    def asks_for_new_image(self, request: Mapping[str, str]) -> bool:
+        """For `Fault.when`: whether an image is asked for that a build made."""
+        return request.get("ImageId.1", self.base) != self.base
+
     def calls(self, operation: str) -> list[dict[str, str]]:
         with self._lock:
             return [request for name, request in self.requests if name == operation]
@@ -279,8 +283,12 @@ class _Gate:
         return None
 
 
+def _text_of(fault: Fault) -> str:
+    return f"injected: {fault.code}"
+
+
 def _refuse(environ: dict[str, Any], start: Any, fault: Fault) -> list[bytes]:
-    text = f"injected: {fault.code}"
+    text = _text_of(fault)
     if environ["PATH_INFO"].startswith("/snapshots") or "HTTP_X_AMZ_TARGET" in environ:
         headers = [("Content-Type", "application/json"), ("x-amzn-errortype", fault.code)]
         body = json.dumps({"__type": fault.code, "message": text, "Message": text}).encode()

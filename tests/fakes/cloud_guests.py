@@ -45,3 +45,22 @@ class Guest:
             self._server.stop()
             shutil.rmtree(self._server.folder, ignore_errors=True)
             self._server = None
+
+
+class NoSshd:
+    """In the place of a `Guest` where nobody logs in: it only says whether it runs, and who might."""
+
+    port = 22
+
+    def __init__(self) -> None:
+        self.is_running = False
+        self.keys: list[str] = []
+
+    def start(self, authorized_keys: list[str]) -> None:
+        self.is_running, self.keys = True, authorized_keys
+
+    def let_in(self, authorized_keys: list[str]) -> None:
+        self.keys = authorized_keys
+
+    def stop(self) -> None:
+        self.is_running = False

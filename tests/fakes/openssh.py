@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from vmforge.communicators import keys
 from vmforge.sdk import Endpoint
@@ -23,7 +24,10 @@ USER = getpass.getuser()
 
 @dataclass
 class OpenSsh:
-    """A running sshd of this test's own. `home` is where `$HOME` points in its sessions."""
+    """A running sshd of this test's own. `home` is where `$HOME` points in its sessions. With a `system`
+    these see nothing but that folder (guest_system.py)."""
+
+    system: ClassVar[Path | None] = None
 
     folder: Path
     port: int = 0
@@ -76,7 +80,7 @@ class OpenSsh:
             f"HostKey {self.folder}/host-key",
             f"AuthorizedKeysFile {self.authorized_keys}",
             f"PidFile {self.folder}/pid",
-            f"SetEnv HOME={self.home}",
+            *sessions_in(self.system, self.home),
             "StrictModes no",
             "UsePAM no",
             "PasswordAuthentication no",
@@ -101,6 +105,13 @@ class OpenSsh:
                     os.kill(pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+
+def sessions_in(system: Path | None, home: Path) -> tuple[str, ...]:
+    """The settings for what sessions see."""
+    if system is None:
+        return (f"SetEnv HOME={home}",)
+    return (f"ChrootDirectory {system}", "SetEnv HOME=/root PATH=/usr/local/bin:/bin:/usr/bin")
 
 
 def free_port() -> int:
