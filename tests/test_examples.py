@@ -10,17 +10,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted({path.parent for path in (ROOT / "examples").rglob("*.pkr.hcl")})
+FOLDERS = sorted({path.parent for path in (ROOT / "examples").rglob("*.pkr.hcl")})
+LEGACY = sorted(path for path in (ROOT / "examples").glob("*/*.json"))
 
-# What run.sh would give.
-VARIABLES = {"debian-12": ["-var", "mirror_host=mirror.example"]}
+# What run.sh, or the user, would give.
+VARIABLES = {
+    "debian-12": ["-var", "mirror_host=mirror.example"],
+    "three-clouds": ["-var", "project=web-images"],
+    "ami.json": ["-var", "source_ami=ami-0123456789abcdef0"],
+}
 
 
 def arguments(example: Path) -> list[str]:
     return ["validate", *VARIABLES.get(example.name, []), str(example)]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("example", [*FOLDERS, *LEGACY], ids=lambda path: path.name)
 def test_validates(example: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "vmforge", *arguments(example)],

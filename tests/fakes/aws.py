@@ -122,7 +122,7 @@ class FakeAws:
             stack.callback(thread.join)
             stack.callback(self._server.shutdown)
             self.base = self.make_image("base", 2024)
-            self._before = set(self._everything())
+            self.begin()
             self._stack = stack.pop_all()
         return self
 
@@ -154,6 +154,10 @@ class FakeAws:
     def make_image(self, name: str, year: int, **changes: Any) -> str:
         """An image of some year that builds may start from; `changes` are moto's fields of it."""
         return aws_ec2.make_image(name, datetime(year, 1, 1, tzinfo=UTC), **changes)
+
+    def begin(self) -> None:
+        """What is there now was there at first."""
+        self._before = set(self._everything())
 
     def fail(self, operation: str, code: str = "", **more: Any) -> None:
         self.faults.append(Fault(operation, code, **more))

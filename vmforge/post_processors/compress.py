@@ -70,6 +70,10 @@ class CompressPostProcessor(PostProcessor[CompressConfig]):
             yield Problem(summary, option="compression_level", hint="levels go from 1 to 9", warning=True)
 
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
+        if not artifact.files:
+            # templates of clouds have this all the same; Packer makes an empty archive and deletes the image
+            context.ui.warn(f"nothing is compressed: the artifact has no files here ({artifact})")
+            return Processed(artifact, must_keep=True)
         target = Path(context.render(self.config.output, output_fields(context)))
         format = detect_format(str(target), self.config.format)
         _check_input(artifact.files, target, format)
@@ -109,8 +113,6 @@ def _ticker(context: BuildContext, progress: Progress) -> Callable[[int], None]:
 
 
 def _check_input(files: Sequence[Path], target: Path, format: Format) -> None:
-    if not files:
-        raise VmforgeError("the artifact has no files to compress")
     if format.archive is Archive.NONE and len(files) > 1:
         message = f"`{target}` can hold one file, but the artifact has {len(files)}"
         raise VmforgeError(message, hint="set `output` to a name that ends with `.tar.gz` or `.zip`")

@@ -142,9 +142,12 @@ def test_several_files_need_an_archive(tmp_path: Path, disk: Path) -> None:
     assert "`.tar.gz`" in caught.value.hint
 
 
-def test_an_artifact_without_files(tmp_path: Path) -> None:
-    with pytest.raises(VmforgeError, match="the artifact has no files to compress"):
-        process(tmp_path, [], output=str(tmp_path / "o.tar"))
+def test_an_artifact_without_files_is_passed_on(tmp_path: Path) -> None:
+    ui = RecordingUi()
+    processed = process(tmp_path, [], ui, output=str(tmp_path / "o.tar"))
+    assert ui.texts("warn") == ["nothing is compressed: the artifact has no files here (a disk)"]
+    assert str(processed.artifact) == "a disk" and processed.must_keep
+    assert not (tmp_path / "o.tar").exists()
 
 
 def test_the_artifacts_own_file_is_not_written(tmp_path: Path, disk: Path) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.guest_system import write_base
 from vmforge.builders.docker import container
 from vmforge.builders.docker.artifact import ImageArtifact
 from vmforge.builders.docker.builder import DockerBuilder
@@ -36,7 +35,6 @@ netns = "host"
 [engine]
 runtime = "runc"
 """
-_PASSWD = "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/tmp:/bin/sh\n"
 
 
 @dataclass(frozen=True)
@@ -128,29 +126,6 @@ def _load(podman: Podman, archive: Path) -> None:
     # the same as somebody else, with an entry point
     user = ["--change", "USER app", "--change", "WORKDIR /tmp", "--change", 'ENTRYPOINT ["/bin/echo"]']
     podman("import", *user, "--change", 'CMD ["hi"]', str(archive), "localhost/app:1")
-
-
-def write_base(archive: Path) -> None:
-    """The files of a system that is busybox."""
-    applets = subprocess.run(["busybox", "--list"], check=True, capture_output=True, text=True).stdout.split()
-    libraries = subprocess.run(
-        ["ldd", "/usr/bin/busybox"], check=False, capture_output=True, text=True
-    ).stdout
-    with tarfile.open(archive, "w") as made:
-        made.add("/usr/bin/busybox", "bin/busybox")
-        for word in (word for word in libraries.split() if word.startswith("/")):
-            made.add(Path(word).resolve(), word.lstrip("/"))
-        for name in applets:
-            link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname = tarfile.SYMTYPE, "/bin/busybox"
-            made.addfile(link)
-        for name, mode in (("tmp", 0o1777), ("root", 0o700), ("proc", 0o755), ("dev", 0o755), ("sys", 0o755)):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, mode
-            made.addfile(folder)
-        passwd = tarfile.TarInfo("etc/passwd")
-        passwd.size = len(_PASSWD)
-        made.addfile(passwd, io.BytesIO(_PASSWD.encode()))
 
 
 @pytest.fixture(scope="session")
