@@ -26,7 +26,7 @@ packages() {
     # the quickstart's CD, on Ubuntu: its kernel modules are compressed so
     ! grep -qs '^ID=ubuntu' /etc/os-release || echo zstd
     # the tests' counterparts
-    [ "$purpose" != test ] || echo busybox docker-registry libvmdk-utils libxml2-utils lz4 openssh-client openssh-server ovmf qemu-guest-agent rsync zstd
+    [ "$purpose" != test ] || echo busybox docker-registry libvmdk-utils libxml2-utils lz4 openssh-client openssh-server ovmf podman qemu-guest-agent rsync runc zstd
 }
 
 missing() {

@@ -64,7 +64,11 @@ class BootOptions(Config):
         affects_image=False,
     )
     boot_keygroup_interval: Duration | None = option(
-        None, help="Accepted for Packer's sake; has no effect over VNC.", affects_image=False
+        None,
+        help="The pause after each group of keys where they are not typed over VNC; it has no effect "
+        "over VNC.",
+        default_text="100 ms",
+        affects_image=False,
     )
 
     @property
@@ -136,10 +140,13 @@ def type_boot_steps(
     is the guest's, unless one is set."""
     from vmforge.console.adaptive import AdaptiveTypist
     from vmforge.console.boot_command import parse_boot_command
+    from vmforge.console.keys import PacedKeyboard
     from vmforge.console.layouts import load
     from vmforge.console.typist import DEFAULT_KEY_INTERVAL, Typist, key_interval
 
     interval = options.boot_key_interval or key_interval(os.environ)
+    if isinstance(keyboard, PacedKeyboard):
+        interval = Duration(0)
     typist = Typist(
         keyboard,
         context.cancellation,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmforge.sdk.connection import Connection
 from vmforge.errors import VmforgeError
 from vmforge.sdk import Artifact, BuildContext, Builder, Communicator, Config, Endpoint, FileArtifact
+from vmforge.sdk.connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)

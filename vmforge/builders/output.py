@@ -23,6 +23,11 @@ def finished_files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
 
 
+def is_marker(path: Path) -> bool:
+    """Whether a file in the folder is no part of the artifact, but says that a build fills the folder."""
+    return path.name == _MARKER
+
+
 @dataclass
 class OutputDirectory:
     """A resource of a build. Templates name files in it while the build runs (`-drive

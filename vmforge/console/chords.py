@@ -28,7 +28,7 @@ class ChordKeyboard:
 
     def key(self, keysym: int, down: bool, code: int = 0) -> None:
         """See `Keyboard.key`. Raises `MachineError` for a character that a US keyboard does not have."""
-        place = code or _place(keysym)
+        place = code or place_of(keysym)
         if down:
             self._held.append(place)
             self._unsent = True
@@ -40,7 +40,8 @@ class ChordKeyboard:
             self._unsent = False
 
 
-def _place(keysym: int) -> int:
+def place_of(keysym: int) -> int:
+    """The place on a US keyboard of the key with that keysym. Raises `MachineError` when it has none."""
     try:
         return code_of(keysym)
     except KeyError:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 _SHIFTED_SYMBOLS: Final = frozenset('~!@#$%^&*()_+{}|:"<>?')
 _LAST_LATIN_1: Final = 0xFF
@@ -24,6 +24,14 @@ class Keyboard(Protocol):
     def key(self, keysym: int, down: bool, code: int = 0) -> None:
         """Press or release one key: the one at the place `code`, whatever it types, where that is not 0.
         Raises `MachineError` when the machine is gone."""
+
+
+@runtime_checkable
+class PacedKeyboard(Keyboard, Protocol):
+    """A keyboard that keeps a pace of its own, and may hold keys back until `flush`."""
+
+    def flush(self) -> None:
+        """Let everything that was pressed and released so far reach the machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from vmforge.console.boot_command import (
     WaitStill,
     key_events,
 )
-from vmforge.console.keys import Keyboard
+from vmforge.console.keys import Keyboard, PacedKeyboard
 from vmforge.console.layouts import Layout
 from vmforge.errors import MachineError, UsageError
 from vmforge.sdk import Cancellation, Duration
@@ -79,8 +79,11 @@ class Typist:
             raise MachineError(command.errors[0])
         for action in command.actions:
             self.carry_out(action)
+        self._flush()
 
     def carry_out(self, action: Action) -> None:
+        if isinstance(action, (Wait, WaitForText, WaitForImage, WaitStill)):
+            self._flush()
         match action:
             case Wait(duration):
                 if self.on_wait is not None:
@@ -112,6 +115,10 @@ class Typist:
         self.cancellation.check()
         self.keyboard.key(event.keysym, event.down, event.code)
         self.cancellation.wait(max(pause, self._queue.room_after_one_more()))
+
+    def _flush(self) -> None:
+        if isinstance(self.keyboard, PacedKeyboard):
+            self.keyboard.flush()
 
     def _eyes(self) -> Sight:
         if self.sight is None:

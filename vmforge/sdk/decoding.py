@@ -137,7 +137,8 @@ class _Reader:
         """Whether a value means the default: null, and `""` where it cannot be a value, as in Packer."""
         (of, *_) = without_none(option.type)
         words = isinstance(of, type) and issubclass(of, (Size, Duration, StrEnum))
-        if not words or not isinstance(value, str):
+        optional_path = of is Path and option.default is None
+        if not (words or optional_path) or not isinstance(value, str):
             return value is None
         try:
             return self._rendered(value, option) == ""
@@ -222,6 +223,8 @@ class _Reader:
         if isinstance(of, type) and issubclass(of, Config):
             return self._convert_block(value, of, place)
         if origin is tuple:
+            if isinstance(value, str) and _is_scalar(arguments[0]):
+                return self._split(value, arguments[0], option)
             if not _is_list(value):
                 return (self._convert(value, arguments[0], option, place),)
             items = enumerate(typing.cast("list[Value]", value))
@@ -248,9 +251,19 @@ class _Reader:
             raise _BlockErrors
         return config
 
+    def _split(self, text: str, of: Any, option: Option) -> tuple[Any, ...]:
+        """A text for a list: its members between commas, and none in an empty one, as in Packer."""
+        rendered = self._rendered(text, option)
+        parts = rendered.split(",") if rendered else ()
+        return tuple(self._read_scalar(part, of, option) for part in parts)
+
     def _convert_scalar(self, value: Value, of: Any, option: Option) -> Any:
         if isinstance(value, str):
             value = self._rendered(value, option)
+        return self._read_scalar(value, of, option)
+
+    def _read_scalar(self, value: Value, of: Any, option: Option) -> Any:
+        """A value whose text is rendered."""
         if of is bool:
             return _to_bool(value)
         if of in (int, float):
@@ -286,6 +299,10 @@ def block_type(of: Any) -> tuple[type[Config] | None, bool]:
     if many:
         member = typing.get_args(member)[0]
     return (member if isinstance(member, type) and issubclass(member, Config) else None), many
+
+
+def _is_scalar(of: Any) -> bool:
+    return isinstance(of, type) and typing.get_origin(of) is None and not issubclass(of, Config)
 
 
 def _within(place: Place | None, key: str | int) -> Place | None:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from vmforge.builders.boot_config import Installation, with_answers
 from vmforge.builders.cloud_init import await_cloud_init, make_seed, seed_arguments
-from vmforge.sdk.connection import Connection
 from vmforge.builders.iso import HeldIso, retrieve_iso
 from vmforge.builders.kernel_boot import read_kernel
 from vmforge.builders.output import OutputDirectory, finished_files
@@ -61,6 +60,7 @@ from vmforge.sdk import (
     Inputs,
     Size,
 )
+from vmforge.sdk.connection import Connection
 
 BUILDER_ID = "transcend.qemu"
 
@@ -118,7 +118,8 @@ class _Recipe:
         minimising = Minimising(self.config, self.context, disks)
         frozen = self._begin(disks, partial(self._inputs, medium.digest, hypervisor, speed))
         self.context.data.update(self.context.connector.prepare(self.context))
-        self.services = Services(self.config, self.installation, self.context, self.name)
+        goes_on = frozen is not None
+        self.services = Services(self.config, self.installation, self.context, self.name, goes_on)
         self.services.start()
         spec = self._describe_machine(disks, medium.path, speed)
         if self.config.boots_kernel and frozen is None:

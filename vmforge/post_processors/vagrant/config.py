@@ -29,6 +29,7 @@ class Provider(StrEnum):
     VIRTUALBOX = "virtualbox"
     VMWARE_DESKTOP = "vmware_desktop"
     VMWARE = "vmware"
+    HYPERV = "hyperv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class OverridesConfig(Config):
     docker: OverrideConfig | None = option(None, help=_FOREIGN)
     file: OverrideConfig | None = option(None, help=_FOREIGN)
     google: OverrideConfig | None = option(None, help=_FOREIGN)
-    hyperv: OverrideConfig | None = option(None, help=_FOREIGN)
+    hyperv: OverrideConfig | None = option(None, help="Other values for Hyper-V's box.")
     lxc: OverrideConfig | None = option(None, help=_FOREIGN)
     parallels: OverrideConfig | None = option(None, help=_FOREIGN)
     scaleway: OverrideConfig | None = option(None, help=_FOREIGN)
@@ -69,6 +70,8 @@ class OverridesConfig(Config):
         """The values for a provider, under either of its names."""
         if provider in (Provider.VMWARE, Provider.VMWARE_DESKTOP):
             return self.vmware_desktop or self.vmware
+        if provider is Provider.HYPERV:
+            return self.hyperv
         return self.libvirt if provider is Provider.LIBVIRT else self.virtualbox
 
 

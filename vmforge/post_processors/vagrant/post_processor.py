@@ -16,7 +16,7 @@ from vmforge.post_processors.output import output_fields
 from vmforge.post_processors.vagrant.boxes import BOXES, BUILDER_ID, Box
 from vmforge.post_processors.vagrant.catalog import add_boxes
 from vmforge.post_processors.vagrant.config import BoxSettings, Provider, VagrantConfig, check
-from vmforge.post_processors.vagrant.contents import BoxMaker, default_provider
+from vmforge.post_processors.vagrant.contents import BoxMaker, default_provider, described_machine
 from vmforge.sdk import (
     Artifact,
     BuildContext,
@@ -24,7 +24,6 @@ from vmforge.sdk import (
     PostProcessor,
     Problem,
     Processed,
-    appliance_of,
 )
 from vmforge.sdk.values import format_bytes
 
@@ -35,7 +34,7 @@ class VagrantPostProcessor(PostProcessor[VagrantConfig]):
     """Makes Vagrant boxes."""
 
     config_type = VagrantConfig
-    summary = "makes Vagrant boxes for libvirt, VirtualBox and VMware"
+    summary = "makes Vagrant boxes for libvirt, VirtualBox, VMware and Hyper-V"
 
     @classmethod
     def check(cls, config: VagrantConfig) -> Iterable[Problem]:
@@ -62,7 +61,7 @@ class VagrantPostProcessor(PostProcessor[VagrantConfig]):
     def _make(self, context: BuildContext, artifact: Artifact, provider: Provider) -> Box:
         """Make the box of one provider."""
         settings = self.config.settings(provider)
-        machine = appliance_of(artifact, context.name)
+        machine = described_machine(artifact, context.name)
         architecture = settings.architecture or vagrant_architecture(machine.architecture)
         fields = output_fields(context) | {
             "Provider": provider.value,

@@ -66,7 +66,8 @@ class Options:
         if option is None or not all(typing.get_origin(t) is tuple for t in without_none(option.type)):
             return False
         if isinstance(node, JsonString):
-            return "{{" not in node.value and "," not in node.value
+            # what lies between commas becomes members, and an empty text becomes none
+            return bool(node.value) and "{{" not in node.value and "," not in node.value
         return isinstance(node, JsonNumber) or (isinstance(node, JsonConstant) and node.value is not None)
 
 

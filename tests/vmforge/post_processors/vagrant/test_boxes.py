@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,42 @@ def test_what_virtualbox_exported(tmp_path: Path, disk: Path, process: Process) 
     assert "config.vm.base_mac = '080027ABCDEF'" in box.vagrantfile
 
 
+def test_what_virtualbox_packed(tmp_path: Path, process: Process) -> None:
+    (tmp_path / "vm.ovf").write_text('<Envelope><Adapter MACAddress="080027ABCDEF"/></Envelope>')
+    (tmp_path / "vm-disk001.vmdk").write_text("disk")
+    with tarfile.open(tmp_path / "vm.ova", "w") as package:
+        for name in ("vm.ovf", "vm-disk001.vmdk"):
+            package.add(tmp_path / name, name)
+    process([tmp_path / "vm.ova"], {"output": "x.box"}, plain=True)
+    box = unpack(tmp_path / "x.box", tmp_path / "box")
+    assert sorted(box.names[2:]) == ["box.ovf", "vm-disk001.vmdk"]
+    assert box.metadata["provider"] == "virtualbox"
+
+
+def test_what_hyperv_exported(tmp_path: Path, process: Process) -> None:
+    files = []
+    for name in ("Virtual Machines/A.vmcx", "Virtual Hard Disks/vm.vhdx", "Snapshots/B.vmcx"):
+        path = tmp_path / name
+        path.parent.mkdir()
+        path.write_text(name)
+        files.append(path)
+    process(files, {"output": "x.box"}, plain=True)
+    box = unpack(tmp_path / "x.box", tmp_path / "box")
+    assert box.metadata == {"provider": "hyperv", "architecture": "amd64"}
+    assert box.names[2:] == ["Virtual Machines/A.vmcx", "Virtual Hard Disks/vm.vhdx"]
+
+
+def test_a_box_for_hyperv_is_hypervs_own(disk: Path, process: Process) -> None:
+    with pytest.raises(VmforgeError, match="is made of a machine that Hyper-V has exported"):
+        process([disk], {"provider_override": "hyperv", "override": {"hyperv": {"output": "x.box"}}})
+
+
+def test_what_is_packed_is_no_box_of_another_provider(tmp_path: Path, process: Process) -> None:
+    (tmp_path / "vm.ova").write_text("")
+    with pytest.raises(VmforgeError, match="has no disk image for a `libvirt` box"):
+        process([tmp_path / "vm.ova"], {"provider_override": "libvirt"}, plain=True)
+
+
 def test_what_vmware_left(tmp_path: Path, disk: Path, process: Process) -> None:
     names = ["vm.vmx", "vm.nvram", "vmware.log"]
     for name in names:
@@ -241,7 +278,7 @@ def test_overrides(tmp_path: Path, disk: Path, process: Process, name: str) -> N
 
 @pytest.mark.parametrize(
     "provider",
-    ["aws", "azure", "digitalocean", "docker", "file", "google", "hyperv", "lxc", "parallels", "scaleway"],
+    ["aws", "azure", "digitalocean", "docker", "file", "google", "lxc", "parallels", "scaleway"],
 )
 def test_overrides_of_packers_other_providers(
     tmp_path: Path, disk: Path, process: Process, provider: str
@@ -293,7 +330,7 @@ def test_equal_disks_make_equal_boxes(tmp_path: Path, disk: Path, process: Proce
         ({"providers": ["libvirt"], "provider_override": "libvirt"}, "say the same thing"),
         ({"providers": ["vmware", "vmware_desktop"]}, "`providers` names a provider twice"),
         ({"providers": ["libvirt", "virtualbox"], "output": "x.box"}, "is the same for every provider"),
-        ({"provider_override": "hyperv"}, "`hyperv` is none of `libvirt`"),
+        ({"provider_override": "parallels"}, "`parallels` is none of `libvirt`"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], expected: str) -> None:

@@ -1,0 +1,1 @@
+"""The recipe of builds on hypervisors other than QEMU: make a machine, provision it, export it."""
