@@ -37,7 +37,13 @@ def write_base(archive: Path, *, python: bool = False) -> None:
 def _add_program(made: tarfile.TarFile, program: Path, name: str) -> None:
     """A program with the libraries that it is linked with."""
     made.add(program.resolve(), name)
-    for word in (word for word in _output("ldd", str(program)) if word.startswith("/")):
+    _add_libraries(made, [program])
+
+
+def _add_libraries(made: tarfile.TarFile, programs: Iterable[Path]) -> None:
+    words = {word for program in programs for word in _output("ldd", str(program))}
+    there = set(made.getnames())
+    for word in sorted(word for word in words if word.startswith("/") and word.lstrip("/") not in there):
         made.add(Path(word).resolve(), word.lstrip("/"))
 
 
@@ -45,13 +51,11 @@ def _add_python(made: tarfile.TarFile) -> None:
     _add_program(made, _PYTHON, "usr/bin/python3")
     library = Path(f"/usr/lib/{_PYTHON.resolve().name}")
     made.add(library, str(library).lstrip("/"), filter=_without_tests)
-    for module in library.glob("lib-dynload/*.so"):
-        for word in (word for word in _output("ldd", str(module)) if word.startswith("/")):
-            made.add(Path(word).resolve(), word.lstrip("/"))
+    _add_libraries(made, library.glob("lib-dynload/*.so"))
 
 
 def _without_tests(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    unused = ("/test", "/__pycache__", "/idlelib", "/lib2to3", "/ensurepip", "/config-")
+    unused = ("/test", "/__pycache__", "/idlelib", "/lib2to3", "/dist-packages", "/ensurepip", "/config-")
     return None if any(part in entry.name for part in unused) else entry
 
 

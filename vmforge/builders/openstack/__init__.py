@@ -1,0 +1,1 @@
+"""OpenStack: images out of servers, and of disks that were built elsewhere."""
