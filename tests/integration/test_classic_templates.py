@@ -156,7 +156,7 @@ def test_one_playbook_for_three_clouds(
     aws.begin()
     archive = tmp_path / "python.tar"
     write_base(archive, python=True)
-    podman("import", str(archive), "localhost/python:3")
+    podman("import", "--change", 'CMD ["/bin/sh"]', str(archive), "localhost/python:3")
     google = FakeGoogle()
     with system(python=True) as guest, serving(google.http):
         monkeypatch.setattr(OpenSsh, "system", guest)

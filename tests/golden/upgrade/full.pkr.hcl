@@ -93,7 +93,7 @@ source "qemu" "lab" {
   }
 }
 
-source "amazon-ebs" "amazon-ebs" {
+source "oracle-oci" "oracle-oci" {
   # for the tests in the cloud
   ami_name = "{{ ${jsonencode(local.name)} | clean_resource_name }}"
   tags = {
@@ -119,7 +119,7 @@ build {
   description = "A box with everything"
   sources = [
     "source.qemu.lab",
-    "source.amazon-ebs.amazon-ebs",
+    "source.oracle-oci.oracle-oci",
   ]
 
   provisioner "shell" {
@@ -154,7 +154,7 @@ EOF
   post-processor "compress" {
     output              = "{{.BuildName}}.gz"
     keep_input_artifact = true
-    except              = ["amazon-ebs.amazon-ebs"]
+    except              = ["oracle-oci.oracle-oci"]
   }
 
   post-processors {

@@ -109,7 +109,7 @@ source "qemu" "lab" {
   }
 }
 
-source "amazon-ebs" "amazon-ebs" {
+source "oracle-oci" "oracle-oci" {
   # for the tests in the cloud
   ami_name = "{{ ${jsonencode(local.name)} | clean_resource_name }}"
   tags = {
@@ -138,7 +138,7 @@ build {
   description = "A box with everything"
   sources = [
     "source.qemu.lab",
-    "source.amazon-ebs.amazon-ebs",
+    "source.oracle-oci.oracle-oci",
   ]
 
   provisioner "shell" {
@@ -173,7 +173,7 @@ EOF
   post-processor "compress" {
     output              = "{{.BuildName}}.gz"
     keep_input_artifact = true
-    except              = ["amazon-ebs.amazon-ebs"]
+    except              = ["oracle-oci.oracle-oci"]
   }
 
   post-processors {

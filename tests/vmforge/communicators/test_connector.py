@@ -117,10 +117,6 @@ def test_old_name_of_the_time_limit() -> None:
             },
             "`ssh_bastion_certificate_file` needs the key that it is for",
         ),
-        (
-            {"ssh_keypair_name": "mine"},
-            "`ssh_keypair_name` names a key pair in a cloud, and means nothing here",
-        ),
     ],
 )
 def test_problems(values: Any, summary: str) -> None:

@@ -46,7 +46,11 @@ class DockerConnector(Connector[DockerConnectorConfig]):
         )
 
     def attach(self, context: BuildContext, container: Container, config: DockerConfig) -> Communicator:
-        """The communicator of a container that runs."""
+        """The communicator of a container that runs. `build.User` is who its commands run as."""
         from vmforge.builders.docker.communicator import DockerCommunicator
 
+        # programs that come by SSH (Ansible, say) look for that user's home folder
+        named = config.exec_user or str(container.inspect()["Config"].get("User") or "")
+        user = named.partition(":")[0]
+        context.data["User"] = "root" if user in ("", "0") and not config.windows_container else user
         return DockerCommunicator(context, container, config)

@@ -19,7 +19,7 @@ from vmforge.builders.docker.login import Login, login_of
 from vmforge.builders.docker.transfers import image_id
 from vmforge.errors import VmforgeError
 from vmforge.sdk import Artifact, BuildContext, Communicator, FileArtifact
-from vmforge.sdk.cloud.records import Record, dead_builds, is_alive
+from vmforge.sdk.cloud.noting import note_build
 from vmforge.sdk.connection import Connection
 from vmforge.sdk.leftovers import Leftover
 from vmforge.sdk.mark import RunMark
@@ -86,17 +86,9 @@ class Recipe:
 
     def _note(self, engine: Engine) -> RunMark:
         """Write down that there will be a container, having removed those of builds that were killed."""
-        context, mark = self.context, RunMark.of(self.context)
-        place = f"containers of {engine.url}"
-        dead = [one for one in dead_builds(context.state_dir) if one.place == place and not one.kept]
-        runs = {build.run for build in dead}
-        for leftover in leftovers(engine) if dead else ():
-            if leftover.mark.run in runs and not is_alive(context.state_dir, leftover.mark.run):
-                context.ui.message(f"removing what a killed build left: {leftover}")
-                leftover.delete()
-        for build in dead:
-            build.forget()
-        return self.steps.enter("Noting the build", Record(context, mark, place), quiet=True)
+        mark = RunMark.of(self.context)
+        note_build(self.context, mark, f"containers of {engine.url}", lambda: leftovers(engine))
+        return mark
 
     def _connect(self, container: Container) -> Communicator:
         context, connector = self.context, self.context.connector

@@ -36,13 +36,6 @@ def _login_problems(config: SshConfig) -> Iterator[Problem]:
     if not config.ssh_username:
         yield Problem("`ssh_username` is empty", "ssh_username", hint="name the user that the guest knows")
     yield from _file_problems(config, "ssh")
-    if config.ssh_keypair_name:
-        yield Problem(
-            "`ssh_keypair_name` names a key pair in a cloud, and means nothing here",
-            "ssh_keypair_name",
-            hint="remove it, or set `ssh_private_key_file`",
-            warning=True,
-        )
 
 
 def _file_problems(config: SshConfig, prefix: str) -> Iterator[Problem]:

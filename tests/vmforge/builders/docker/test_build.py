@@ -53,6 +53,15 @@ def test_a_commit(client: Any) -> None:
     assert made.id[7:19] not in podman("images", "-aq")
 
 
+@pytest.mark.parametrize(
+    ("options", "user"), [({}, "root"), ({"image": "localhost/app:1"}, "app"), ({"exec_user": "app:0"}, "app")]
+)
+def test_whose_home_programs_look_for(client: Any, options: dict[str, str], user: str) -> None:
+    seen: list[str] = []
+    client.build(lambda machine: seen.append(client.context.data["User"]), discard=True, **options)
+    assert seen == [user]
+
+
 def test_entry_point_and_command_stay_those_of_the_image(client: Any) -> None:
     def config(image: str) -> tuple[Any, Any, Any]:
         parts = ("Entrypoint", "Cmd", "User")
