@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from tests.integration.conftest import Vmforge
 from vmforge.sdk import Artifact, BuildContext, Builder, Value
+from vmforge.sdk.cloud import RunMark
+from vmforge.sdk.cloud.records import Record
 from vmforge.sdk.testing import FakeCommunicator, FakeConnector, RecordingUi, configure, fake_context
 
 HOST = "0a1b2c3d"
@@ -72,6 +75,14 @@ class CloudHarness:
         connector = KeyedConnector(FakeCommunicator(self.folder))
         usual = {"connector": connector, "full_name": "cloud.base", "started": STARTED}
         return fake_context(self.folder, ui=self.ui, **(usual | changes))
+
+    def kill_at(self, place: str, context: BuildContext | None = None) -> RunMark:
+        """A build that was killed at a place: its mark, of which there is a record."""
+        mark = RunMark.of(context or self.context(run_uuid=str(UUID(int=7))))
+        record = Record(self.context(), mark, place)
+        record.__enter__()
+        os.close(record._lock)
+        return mark
 
     def build(self, context: BuildContext | None = None, **options: Value) -> Artifact | None:
         context = context or self.context()

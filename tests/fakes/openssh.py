@@ -64,8 +64,7 @@ class OpenSsh:
     def start(self) -> None:
         """Listen, on the same port as before if there was one; returns when connections are taken."""
         self.port = self.port or free_port()
-        config = self.folder / "sshd_config"
-        config.write_text("\n".join((*self._settings(), *self.settings, "")))
+        config = self.write_config()
         log = (self.folder / "log").open("ab")
         assert SSHD is not None
         command = [SSHD, "-D", "-e", "-f", str(config)]
@@ -73,9 +72,14 @@ class OpenSsh:
         log.close()
         wait_until(lambda: accepts(self.port, self.address))
 
+    def write_config(self) -> Path:
+        config = self.folder / "sshd_config"
+        config.write_text("\n".join((*self._settings(), *self.settings, "")))
+        return config
+
     def _settings(self) -> tuple[str, ...]:
         return (
-            f"Port {self.port}",
+            *((f"Port {self.port}",) if self.port else ()),
             f"ListenAddress {self.address}",
             f"HostKey {self.folder}/host-key",
             f"AuthorizedKeysFile {self.authorized_keys}",

@@ -35,6 +35,11 @@ class Finished:
     out: str
     err: str
 
+    @property
+    def text(self) -> str:
+        """All that it wrote."""
+        return self.out + self.err
+
 
 @dataclass
 class Vmforge:

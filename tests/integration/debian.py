@@ -6,6 +6,7 @@ Tools are made once, in the clone's build folder; `VMFORGE_ANSIBLE`, `VMFORGE_TE
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import os
 import re
@@ -13,10 +14,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.request
 from pathlib import Path
 
 import pytest
+
+from vmforge.media.iso import IsoImage
 
 ROOT = Path(__file__).resolve().parents[2]
 _TOOLS = ROOT / "build" / "tools"
@@ -38,13 +42,44 @@ def image() -> Path:
 
 def mirror() -> str:
     """The archive that this machine's own apt uses; skips where it knows none."""
-    known = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(SITE)"], check=False, capture_output=True, text=True
+    return _site("debian") or pytest.skip(
+        "apt on this machine knows no Debian archive to install a guest from"
     )
-    found = re.search(r"^https?://[^/\s]+/debian/?$", known.stdout, re.MULTILINE)
-    if found is None:
-        pytest.skip("apt on this machine knows no Debian archive for the guest to install from")
-    return found[0].rstrip("/")
+
+
+def _site(folder: str) -> str:
+    command = ["apt-get", "indextargets", "--format", "$(SITE)"]
+    known = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    found = re.search(rf"^https?://[^/\s]+/{folder}/?$", known, re.MULTILINE)
+    return found[0].rstrip("/") if found else ""
+
+
+def medium() -> Path:
+    """The installer's ISO beside this clone; skips where there is none."""
+    path = ROOT.parent / "shared" / "media" / "debian-12-installer.iso"
+    if not path.is_file():
+        pytest.skip(f"the installer's ISO is not at {path}")
+    return path
+
+
+def default_mirrors(medium: Path) -> list[str]:
+    """The flags that have this machine's archives stand in for those that the installer takes when it is told
+    of none, which its components say."""
+    with tempfile.TemporaryDirectory() as folder, IsoImage(medium) as iso:
+        initrd = Path(folder) / "initrd.gz"
+        iso.extract("install.amd/initrd.gz", initrd)
+        files = gzip.decompress(initrd.read_bytes())
+
+    def default(question: str) -> str:
+        found = re.search(rf"^Template: {question}\n(?:\w.*\n)*?Default: (.+)$".encode(), files, re.MULTILINE)
+        assert found is not None, f"the installer has a default for {question}"
+        return found[1].decode()
+
+    archive = f"http://{default('mirror/http/hostname')}{default('mirror/http/directory')}"
+    flags = ["--mirror", f"{archive}={mirror()}/"]
+    if security := _site("debian-security"):
+        flags += ["--mirror", f"http://{default('apt-setup/security_host')}/debian-security={security}"]
+    return flags
 
 
 def lasting_layers() -> Path | None:
@@ -111,16 +146,17 @@ def goss() -> Path:
         site = mirror()
         _TOOLS.mkdir(parents=True, exist_ok=True)
         package = _TOOLS / "goss.deb"
-        index = lzma.decompress(_fetch(f"{site}/dists/trixie/main/binary-amd64/Packages.xz")).decode()
+        index = lzma.decompress(fetch(f"{site}/dists/trixie/main/binary-amd64/Packages.xz")).decode()
         found = re.search(r"^Package: goss\n(?:.+\n)*?Filename: (.+)$", index, re.MULTILINE)
         assert found is not None, "trixie has a package `goss`"
-        package.write_bytes(_fetch(f"{site}/{found[1]}"))
+        package.write_bytes(fetch(f"{site}/{found[1]}"))
         subprocess.run(["dpkg-deb", "-x", package, _TOOLS / "goss.files"], check=True)
         (_TOOLS / "goss.files" / "usr" / "bin" / "goss").replace(program)
     return program
 
 
-def _fetch(address: str) -> bytes:
+def fetch(address: str) -> bytes:
+    """What is at a URL."""
     with urllib.request.urlopen(address, timeout=120) as answer:
         content: bytes = answer.read()
     return content

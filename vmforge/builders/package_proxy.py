@@ -15,12 +15,14 @@ class ServedPackages:
     """Runs while the build does, and says at its end what that saved.
 
     Listens on `host`, an address of this machine, which the guest calls `guest_host`. Where these differ the
-    guest is on QEMU's user network, and knows this machine's loopback services by that name.
+    guest is on QEMU's user network, and knows this machine's loopback services by that name. `goes_on` says
+    that the machine does so from a layer: what installed it was given its packages by an earlier run.
     """
 
     context: BuildContext
     host: str
     guest_host: str
+    goes_on: bool = False
     _serving: AbstractContextManager[PackageProxy] | None = field(default=None, init=False)
     _proxy: PackageProxy | None = field(default=None, init=False)
 
@@ -29,8 +31,12 @@ class ServedPackages:
         if self.context.packages is None:
             return ""
         aliases = {self.guest_host: self.host} if self.host != self.guest_host else {}
-        used_by = f"{self.context.template_dir.absolute()}: {self.context.full_name}"
-        self._serving = self.context.packages.serve(self.host, aliases=aliases, used_by=used_by)
+        self._serving = self.context.packages.serve(
+            self.host,
+            aliases=aliases,
+            used_by=f"{self.context.template_dir.absolute()}: {self.context.full_name}",
+            goes_on=self.goes_on or self.context.throwaway,
+        )
         self._proxy = self._serving.__enter__()
         host = f"[{self.guest_host}]" if ":" in self.guest_host else self.guest_host
         return f"http://{host}:{self._proxy.port}"
@@ -41,7 +47,9 @@ class ServedPackages:
         if self._serving is None or self._proxy is None:
             return
         self._serving.__exit__(kind, error, trace)
-        self._tell(self._proxy.counts())
+        counts = self._proxy.counts()
+        if counts.requests or not self.context.throwaway:  # tests of a finished image seldom ask for anything
+            self._tell(counts)
         for url in self._proxy.missing():
             self.context.ui.warn(f"offline, and not in the package cache: {url}")
 

@@ -109,6 +109,10 @@ def _usage(shown: Terminal, error: Exception) -> int:
     """typer's own complaints (unknown flag, missing argument); anything else is a bug."""
     format_message = getattr(error, "format_message", None)
     if format_message is None:
+        from vmforge.sdk.registry import Registry
+
+        if (claim := Registry().claim_behind(error)) is not None:
+            error.add_note(f"this happened in the plugin {claim.origin}; report it there")
         shown.bug(error)
         return 1
     shown.usage(str(format_message()), str(getattr(getattr(error, "ctx", None), "command_path", "vmforge")))

@@ -1,4 +1,4 @@
-"""Ports of this host that lead into a machine on QEMU's user network.
+"""Ports of this host that lead into a machine on QEMU's user network, and this host's addresses.
 
 The host's port is chosen by the kernel: QEMU binds port 0 and is then asked which one it got, so no
 other program can take it in between. QEMU's monitor is spoken in its human form (HMP), the only one
@@ -91,16 +91,16 @@ def chosen_port(listing: str, netdev: str, guest_port: int) -> int:
     return found
 
 
-def bridge_host_address(bridge: str) -> str:
-    """This host's own IPv4 address on a bridge. Raises `HostError` when there is none."""
-    name = bridge.encode()[: _IFNAMSIZ - 1]
+def interface_address(interface: str) -> str:
+    """This host's own IPv4 address on an interface (a bridge, say). Raises `HostError` when it has none."""
+    name = interface.encode()[: _IFNAMSIZ - 1]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name))
         except OSError as error:
             raise HostError(
-                f"the bridge `{bridge}` has no address on this host: {error.strerror}",
-                hint=f"look at `ip address show {bridge}`",
+                f"the interface `{interface}` has no address on this machine: {error.strerror}",
+                hint=f"look at `ip address show {interface}`",
             ) from error
     return socket.inet_ntoa(answer[20:24])
 

@@ -15,7 +15,7 @@ from vmforge.cache import Store
 from vmforge.package_cache.counts import Tally
 from vmforge.package_cache.fetch import Fetch, Wanted
 from vmforge.package_cache.headers import mirror_headers, own_headers, wants_reload
-from vmforge.package_cache.proxy import Proxy
+from vmforge.package_cache.proxy import Proxy, Usage
 from vmforge.package_cache.request import Request
 from vmforge.package_cache.shelf import Kept, PackageShelf, Ready, open_file
 from vmforge.package_cache.upstream import Upstream
@@ -69,9 +69,16 @@ class PackageCache:
         if self._limit is not None:
             self.shelf.prune(self._limit)
 
-    def serve(self, host: str, *, aliases: Mapping[str, str] | None = None, used_by: str = "") -> Proxy:
+    def serve(
+        self,
+        host: str,
+        *,
+        aliases: Mapping[str, str] | None = None,
+        used_by: str = "",
+        goes_on: bool = False,
+    ) -> Proxy:
         """See `sdk.packages.PackageCache`."""
-        return Proxy(self, host, dict(aliases or {}), used_by)
+        return Proxy(self, host, dict(aliases or {}), Usage(used_by, goes_on))
 
     # -- for the proxies ----------------------------------------------------------------------
 

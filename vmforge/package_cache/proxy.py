@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,23 @@ if TYPE_CHECKING:
     from vmforge.package_cache.cache import PackageCache
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Whom a proxy is used by, if anybody wants to know; see `sdk.packages.PackageCache`."""
+
+    by: str
+    goes_on: bool
+
+
 class Proxy:
     """Listens for as long as the `with` block runs (the contract is `sdk.packages.PackageProxy`)."""
 
-    def __init__(self, cache: PackageCache, host: str, aliases: Mapping[str, str], used_by: str) -> None:
+    def __init__(self, cache: PackageCache, host: str, aliases: Mapping[str, str], usage: Usage) -> None:
         self.cache, self.host, self.aliases = cache, host, aliases
         self.tally = Tally()
         self.tunnels = Tunnels()
         self.stopped = threading.Event()
-        self._used_by = used_by
+        self._usage = usage
         self._used: set[str] = set()
         self._missing: dict[str, None] = {}
         self._listener: Listener | None = None
@@ -52,8 +61,9 @@ class Proxy:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.stop()
-        if self._used_by:
-            self.cache.shelf.note_used(self._used_by, self._used)
+        if self._usage.by:
+            beside = self._usage.goes_on or error is not None
+            self.cache.shelf.note_used(self._usage.by, self._used, beside=beside)
 
     def counts(self) -> PackageCounts:
         """See `PackageProxy`."""

@@ -170,12 +170,14 @@ class PackageShelf:
         found = {key: self._store.bound(key) for key in (_PREFIX + url, _ABSENT + url)}
         return {key: record for key, record in found.items() if record is not None}
 
-    def note_used(self, used_by: str, urls: Iterable[str]) -> None:
-        """Remember which URLs a build was given, in place of those of its last run."""
-        self._store.bind(_USED_BY + used_by, {"urls": json.dumps(sorted(urls))})
+    def note_used(self, used_by: str, urls: Iterable[str], *, beside: bool = False) -> None:
+        """Remember which URLs a build was given: in place of those of its last run, or beside them."""
+        known = self.used_by(used_by) if beside else ()
+        self._store.bind(_USED_BY + used_by, {"urls": json.dumps(sorted({*known, *urls}))})
 
     def used_by(self, used_by: str) -> tuple[str, ...]:
-        """The URLs that a build was given when it last ran, and those that mirrors did not have."""
+        """The URLs that a build was given when it last ran from its beginning, and those that mirrors did not
+        have."""
         record = self._store.bound(_USED_BY + used_by) or {}
         return tuple(json.loads(record.get("urls", "[]")))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vmforge.errors import Interrupted, VmforgeError
@@ -13,7 +13,7 @@ from vmforge.pipeline.layers.build_layers import Enough
 from vmforge.pipeline.layers.carrying import Carriage, carriage
 from vmforge.pipeline.layers.explain import Verdict
 from vmforge.pipeline.layers.opening import layers_of
-from vmforge.pipeline.plan import PlannedBuild
+from vmforge.pipeline.plan import PlannedBuild, PlannedPostProcessor
 from vmforge.pipeline.post_processing import Outcome, PostProcessing
 from vmforge.pipeline.provisioning import Provisioning
 from vmforge.pipeline.run import Run
@@ -21,6 +21,7 @@ from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.leftovers import Leftover
 from vmforge.sdk.live import LiveStatus
+from vmforge.sdk.post_processor import PostProcessor
 from vmforge.sdk.steps import Steps, StepTime
 
 # What `build.ID` says for machines that have none, as in Packer.
@@ -52,7 +53,7 @@ def explain_build(planned: PlannedBuild, run: Run) -> list[Verdict] | str:
 
 
 def find_leftovers(planned: PlannedBuild, run: Run) -> list[Leftover]:
-    """What builds have left at the place of this one; see `Builder.leftovers`."""
+    """What builds have left at the places of this one and its post-processors; see `Builder.leftovers`."""
     return _Build(planned, run).leftovers()
 
 
@@ -104,7 +105,20 @@ class _Build:
     def leftovers(self) -> list[Leftover]:
         """See `find_leftovers`."""
         self._run.redactor.add(self._planned.secrets)
-        return list(self._planned.builder.leftovers(self._context))
+        found = list(self._planned.builder.leftovers(self._context))
+        for post_processor in (planned for chain in self._planned.chains for planned in chain):
+            found += self._leftovers_of(post_processor)
+        return found
+
+    def _leftovers_of(self, planned: PlannedPostProcessor) -> Iterable[Leftover]:
+        name = planned.block.name
+        if planned.config is None:
+            hint = "its options use what only a running build tells"
+            self._ui.warn(f"post-processor `{name}` cannot tell what it has left: {hint}")
+            return ()
+        component = planned.component(planned.config)
+        assert isinstance(component, PostProcessor)
+        return component.leftovers(self._context_for(planned.block.type))
 
     def explain(self) -> list[Verdict] | str:
         """See `explain_build`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from vmforge.pipeline.build import find_leftovers
-from vmforge.pipeline.plan import PlannedBuild
+from vmforge.pipeline.plan import PlannedBuild, PlannedPostProcessor
 from vmforge.pipeline.run import Run
 from vmforge.sdk.cloud.records import dead_builds, is_alive
 from vmforge.sdk.leftovers import Leftover
@@ -43,9 +43,14 @@ class OwnedLeftover:
 def gather(builds: Iterable[PlannedBuild], run: Run) -> list[OwnedLeftover]:
     """Everything that is left at the places of these builds, each thing once, in the order in which it can be
     deleted. Raises `VmforgeError`."""
-    found = {
-        (left.kind, left.id, left.place): left for build in builds for left in find_leftovers(build, run)
-    }
+    found: dict[tuple[str, str, str], Leftover] = {}
+    asked: list[PlannedPostProcessor] = []
+    for build in builds:
+        # the sources of one `build` block often have the same ones
+        others = tuple(planned for chain in build.chains for planned in chain if planned not in asked)
+        asked += others
+        for left in find_leftovers(replace(build, chains=(others,)), run):
+            found[left.kind, left.id, left.place] = left
     return [OwnedLeftover(leftover, _owner(leftover, run.state_dir)) for leftover in found.values()]
 
 

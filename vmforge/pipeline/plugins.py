@@ -88,9 +88,11 @@ _PLUGINS: Final = (
         (_PP, "amazon-import"),
         extra="aws",
     ),
-    _plugin("azure", (_B, "azure-arm"), (_B, "azure-chroot"), (_D, "azure-keyvaultsecret")),
+    _plugin("azure", (_B, "azure-arm"), (_B, "azure-chroot"), (_D, "azure-keyvaultsecret"), extra="azure"),
     _plugin(
-        "googlecompute", (_B, "googlecompute"), (_PP, "googlecompute-export"), (_PP, "googlecompute-import")
+        "googlecompute",
+        *((_B, "googlecompute"), (_PP, "googlecompute-export"), (_PP, "googlecompute-import")),
+        extra="google",
     ),
     _plugin(
         "digitalocean",
@@ -98,9 +100,10 @@ _PLUGINS: Final = (
         (_D, "digitalocean-image"),
         (_PP, "digitalocean-import"),
         owner="digitalocean",
+        extra="digitalocean",
     ),
     _plugin("hcloud", (_B, "hcloud"), owner="hetznercloud"),
-    _plugin("openstack", (_B, "openstack")),
+    _plugin("openstack", (_B, "openstack"), extra="openstack"),
     _plugin("oracle", (_B, "oracle-oci"), (_B, "oracle-classic")),
     _plugin("linode", (_B, "linode"), owner="linode"),
     _plugin("scaleway", (_B, "scaleway"), owner="scaleway"),

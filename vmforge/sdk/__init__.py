@@ -7,6 +7,7 @@ from vmforge.sdk.builder import Builder
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.communicator import Communicator, Connector, Endpoint, GuestAgent, Output
 from vmforge.sdk.component import Component, Problem
+from vmforge.sdk.connection import Connection
 from vmforge.sdk.context import BuildContext, Machine
 from vmforge.sdk.data_source import DataSource
 from vmforge.sdk.host import Health, HostFinding
@@ -41,6 +42,7 @@ __all__ = [
     "Communicator",
     "Component",
     "Config",
+    "Connection",
     "Connector",
     "DataSource",
     "Duration",

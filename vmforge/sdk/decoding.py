@@ -136,9 +136,11 @@ class _Reader:
     def _is_unset(self, value: Value, option: Option) -> bool:
         """Whether a value means the default: null, and `""` where it cannot be a value, as in Packer."""
         (of, *_) = without_none(option.type)
-        words = isinstance(of, type) and issubclass(of, (Size, Duration, StrEnum))
+        never_empty = of in (int, float) or (
+            isinstance(of, type) and issubclass(of, (Size, Duration, StrEnum))
+        )
         optional_path = of is Path and option.default is None
-        if not (words or optional_path) or not isinstance(value, str):
+        if not (never_empty or optional_path) or not isinstance(value, str):
             return value is None
         try:
             return self._rendered(value, option) == ""

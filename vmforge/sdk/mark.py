@@ -66,6 +66,11 @@ class RunMark:
         run = self.run.replace("-", "")
         return f"vmforge-{run}-{self.host}-{self.started:x}-{_digest(self.build)}"
 
+    @property
+    def product_name(self) -> str:
+        """A name for what is to stay, which tells the run but is no mark."""
+        return f"{self.run}-{self.build}"
+
     def is_same(self, other: RunMark) -> bool:
         """Whether both are of one build, whichever of the two was read from a name."""
         builds = {self.build, _digest(self.build)} & {other.build, _digest(other.build)}

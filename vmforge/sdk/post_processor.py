@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic
 
 from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.component import C, Component
 from vmforge.sdk.context import BuildContext
+from vmforge.sdk.leftovers import Leftover
 
 
 @dataclass(frozen=True)
@@ -31,3 +33,8 @@ class PostProcessor(Component[C], ABC, Generic[C]):
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         """Make the new artifact, staged and renamed, so that a failure leaves none or the old one.
         Must not delete the input; the pipeline does."""
+
+    def leftovers(self, context: BuildContext) -> Iterable[Leftover]:
+        """What its runs with this configuration's account and place have left there; see
+        `Builder.leftovers`."""
+        return ()

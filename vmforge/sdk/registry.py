@@ -122,6 +122,16 @@ class Registry:
             for claim in self._claims[of][called]
         ]
 
+    def claim_behind(self, error: BaseException) -> Claim | None:
+        """A claim of the package of others whose code was at work when an error was raised; the innermost
+        one's."""
+        theirs = {
+            claim.entry.module.partition(".")[0]: claim for claim in self.claims() if not claim.built_in
+        }
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        modules = [str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame in reversed(frames)]
+        return next((theirs[module] for module in modules if module in theirs), None)
+
     def load(self, kind: Kind, name: str) -> type[Component[Any]]:
         """The component's class. Raises `ComponentError` for an unknown name, with a suggestion, for one that
         several packages claim, and for a plugin that cannot be used, naming it and why."""

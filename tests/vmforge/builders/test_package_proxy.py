@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,9 @@ def test_a_build_is_told_what_the_cache_saved(tmp_path: Path) -> None:
             assert fetch(proxy, f"{MIRROR}/a.deb") == bytes(2048)
             with pytest.raises(urllib.error.HTTPError, match="504"):
                 fetch(proxy, "http://elsewhere.test/b.deb")
+        # the finished image, booted once more for its tests, is part of the same build
+        with ServedPackages(replace(context, throwaway=True), "127.0.0.1", "10.0.2.2"):
+            pass
         assert packages.shelf.used_by(f"{tmp_path}: qemu.base") == (f"{MIRROR}/a.deb",)
     assert ui.texts("message") == [
         "package cache: 1 of 1 files were kept from before; 2.0 KiB sent to the guest; "

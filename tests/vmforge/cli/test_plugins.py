@@ -171,6 +171,16 @@ def test_a_plugin_is_used_by_a_build(site: Path, tmp_path: Path, vmforge: Run) -
     assert (done.status, "null.x: hello" in done.out) == (0, True)
 
 
+def test_a_fault_of_a_plugin_names_its_package(site: Path, tmp_path: Path, vmforge: Run) -> None:
+    faulty = GREETER.replace('message("hello")', "bow()")
+    assert faulty != GREETER
+    distribution(site, "vmforge-rude", {"provisioners.rude": "cli_rude:Greeter"}, {"cli_rude": faulty})
+    done = vmforge("build", write(tmp_path, provisioner="rude"))
+    assert done.status == 1
+    assert done.err.endswith("this happened in the plugin `vmforge-rude` 1.0; report it there\n")
+    assert "Traceback" in done.err
+
+
 def test_the_doctor_sees_other_builders_all_the_same(site: Path, vmforge: Run) -> None:
     told = vmforge("doctor").out
     assert "builder `bad` of `vmforge-bad` 1.0 cannot be loaded: OSError: no licence" in told

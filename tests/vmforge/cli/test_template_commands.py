@@ -137,7 +137,8 @@ def test_findings_in_standard_input_show_their_line(vmforge: Run, golden: Callab
 
 def test_numbers_of_any_length_are_written(vmforge: Run, write: Write) -> None:
     template = write(
-        'locals {\n  n = 1e5000\n  t = format("%d", 1e5000)\n}\nsource "file" "x" {\n  target = "x"\n  content = 1e5000\n}\n'
+        'locals {\n  n = 1e5000\n  t = format("%d", 1e5000)\n}\n'
+        'source "file" "x" {\n  target = "x"\n  content = 1e5000\n}\n'
         'build {\n  sources = ["file.x"]\n}\n'
     )
     for command in (["inspect"], ["inspect", "--json"], ["validate"]):

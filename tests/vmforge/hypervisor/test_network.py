@@ -103,6 +103,6 @@ def test_the_address_of_a_neighbour(tmp_path: Path) -> None:
 
 
 def test_the_hosts_own_address_on_a_bridge() -> None:
-    assert network.bridge_host_address("lo") == "127.0.0.1"
-    with pytest.raises(HostError, match="the bridge `nosuch0` has no address"):
-        network.bridge_host_address("nosuch0")
+    assert network.interface_address("lo") == "127.0.0.1"
+    with pytest.raises(HostError, match="the interface `nosuch0` has no address"):
+        network.interface_address("nosuch0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,26 @@ def test_what_a_build_used_is_remembered(ask: Any, start: Any, mirror: Any, shel
     proxy.__exit__(None, None, None)
     assert shelf.used_by("a build") == asked
     assert shelf.used_by("another") == ()
+
+
+def test_a_build_that_went_on_was_given_what_it_began_with_too(
+    ask: Any, proxy: Proxy, mirror: Any, shelf: PackageShelf
+) -> None:
+    """From a layer, say. One that failed may have come less far than the one before it."""
+    first, second, third = (f"/pool/p_{number}_all.deb" for number in range(3))
+    mirror.pages |= {path: mirror.page(b"package") for path in (first, second, third)}
+    serve = partial(proxy.cache.serve, "127.0.0.1", used_by="another")
+    with serve() as began:
+        ask(began, first)
+    with serve(goes_on=True) as went_on:
+        ask(went_on, second)
+    with pytest.raises(ZeroDivisionError), serve() as failed:
+        ask(failed, third)
+        raise ZeroDivisionError
+    assert shelf.used_by("another") == (MIRROR + first, MIRROR + second, MIRROR + third)
+    with serve() as began:
+        ask(began, second)
+    assert shelf.used_by("another") == (MIRROR + second,)
 
 
 def test_the_longest_unused_goes_first(ask: Any, proxy: Proxy, mirror: Any, shelf: PackageShelf) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from vmforge.builders.digitalocean.account import Api
 from vmforge.builders.digitalocean.config import DigitalOceanConfig
+from vmforge.builders.digitalocean.leftovers import delete_image, unfinished_images
 from vmforge.builders.digitalocean.regions import examine_places
 from vmforge.builders.digitalocean.transfers import Transfers
 from vmforge.errors import CommunicatorError, HostError, MachineError
@@ -135,7 +136,7 @@ class DigitalOcean(Cloud):
         """A killed build's droplet, and what was still being made of it: it cannot be deleted before."""
         self._delete_droplet(droplet)
         for image in self._snapshots_named(name):
-            self._delete_image(image)
+            delete_image(self._api, image)
 
     def _found(self) -> Any:
         """The droplet, None while it is not known everywhere yet."""
@@ -220,10 +221,7 @@ class DigitalOcean(Cloud):
                 self._config.snapshot_timeout.seconds,
             )
         for image in [self._image] if self._image else self._own_snapshots():
-            self._delete_image(image)
-
-    def _delete_image(self, image: int) -> None:
-        delete_quietly(lambda: self._api.delete(f"images/{image}"))
+            delete_image(self._api, image)
 
     def _transfers(self) -> Transfers:
         config = self._config
@@ -245,7 +243,7 @@ class DigitalOcean(Cloud):
             BUILDER_ID,
             f"{regions}:{image}",
             f"A snapshot was created: '{self._snapshot_name}' (ID: {image}) in regions '{regions}'",
-            delete=lambda: self._delete_image(image),
+            delete=partial(delete_image, self._api, image),
             state={"SnapshotId": image, "SnapshotName": self._snapshot_name, "Regions": regions},
         )
 
@@ -258,10 +256,7 @@ class DigitalOcean(Cloud):
                 place = droplet["region"]["slug"]
                 delete = partial(self._delete_with_snapshots, int(droplet["id"]), name)
                 yield Leftover("droplet", str(droplet["id"]), mark, delete, str(place))
-        for image in self._api.list("images", "images", private="true"):
-            if mark := RunMark.read_name(image["name"]):
-                delete = partial(self._delete_image, int(image["id"]))
-                yield Leftover("snapshot", str(image["id"]), mark, delete)
+        yield from unfinished_images(self._api)
         for key in self._api.list("account/keys", "ssh_keys"):
             if mark := RunMark.read_name(key["name"]):
                 delete = partial(self._quietly, self._delete_key, int(key["id"]))

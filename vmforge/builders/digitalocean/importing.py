@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vmforge.builders.digitalocean.account import Api, DigitalOceanAccount, check_account
 from vmforge.builders.digitalocean.config import check_tags
+from vmforge.builders.digitalocean.leftovers import delete_image, unfinished_images
 from vmforge.errors import VmforgeError
 from vmforge.sdk import (
     Artifact,
@@ -23,14 +24,24 @@ from vmforge.sdk import (
     appliance_of,
     option,
 )
-from vmforge.sdk.cloud import CloudArtifact, CloudError, Resource, RunMark, delete_quietly, make
-from vmforge.sdk.cloud.aside import work_aside
+from vmforge.sdk.cloud import (
+    CloudArtifact,
+    CloudError,
+    Leftover,
+    Resource,
+    RunMark,
+    make,
+    note_build,
+    sweep_after,
+    work_aside,
+)
 from vmforge.sdk.extras import missing_library
 from vmforge.sdk.late import check_late
 from vmforge.sdk.network import RemoteInput, RemoteKind
 
 BUILDER_ID: Final = "packer.post-processor.digitalocean-import"
 _FIELDS = ("BuildName", "BuilderType")
+_BEGINNING = "packer-import-"
 _KEY_VARIABLE, _SECRET_VARIABLE = "DIGITALOCEAN_SPACES_ACCESS_KEY", "DIGITALOCEAN_SPACES_SECRET_KEY"
 # https://docs.digitalocean.com/products/custom-images/details/features/
 _FORMATS = (".raw", ".img", ".qcow2", ".vhdx", ".vdi", ".vmdk")
@@ -114,6 +125,9 @@ class DigitalOceanImportPostProcessor(PostProcessor[ImportConfig]):
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         return work_aside(context, lambda working: _Import(self.config, working).run(artifact))
 
+    def leftovers(self, context: BuildContext) -> Iterable[Leftover]:
+        return work_aside(context, lambda working: list(_Import(self.config, working).leftovers()))
+
 
 @dataclass
 class _Import:
@@ -121,17 +135,24 @@ class _Import:
     context: BuildContext
     _image: int = field(default=0, init=False)
 
-    def run(self, artifact: Artifact) -> Processed:
-        """The import. The object in the Space goes; the image goes too unless all went well."""
+    def __post_init__(self) -> None:
         from vmforge.builders.digitalocean.spaces import Spaces
-        from vmforge.builders.digitalocean.transfers import Transfers
 
-        config, steps = self.config, self.context.steps
+        config = self.config
         self.context.network.locate(config.spaces)
         self.context.redact([secret for secret in (config.token, *config.login) if secret])
         self._api = Api(config, self.context.network, self.context.cancellation)
         self._mark = RunMark.of(self.context)
         self._spaces = Spaces(config.spaces, config.spaces_region, config.space_name, *config.login)
+
+    def run(self, artifact: Artifact) -> Processed:
+        """The import. The object in the Space goes; the image goes too unless all went well."""
+        from vmforge.builders.digitalocean.transfers import Transfers
+
+        config, steps = self.config, self.context.steps
+        place = f"DigitalOcean and its Space {config.space_name}"
+        note_build(self.context, self._mark, place, self.leftovers)
+        sweep_after(self.context, self._mark, self.leftovers)
         disk, name = _disk_of(artifact, self.context.name), self._object_name()
         uploaded = Resource(
             f"Uploading {disk.name} to the Space {config.space_name}",
@@ -145,7 +166,7 @@ class _Import:
             f"Importing the image {config.image_name}",
             "image",
             partial(self._begin, name),
-            lambda image: delete_quietly(lambda: self._api.delete(f"images/{image}")),
+            partial(delete_image, self._api),
             ready=lambda image: self._await(),
             product=True,
         )
@@ -156,10 +177,20 @@ class _Import:
         self._api.put(f"images/{self._image}", {"name": config.image_name})
         return Processed(self._artifact(), keep_input=False)
 
+    def leftovers(self) -> Iterator[Leftover]:
+        """Unfinished images, and objects whose names are not the user's."""
+        yield from unfinished_images(self._api)
+        for name in self._spaces.names(_BEGINNING, self.context.cancellation):
+            if mark := RunMark.read_name(name):
+                where = f"s3://{self.config.space_name}/{name}"
+                yield Leftover("object", where, mark, partial(self._spaces.delete, name))
+
     def _object_name(self) -> str:
         fields = {"BuildName": self.context.name, "BuilderType": self.context.builder_type}
         named = self.context.render(self.config.space_object_name, {**self.context.data, **fields})
-        return named or f"packer-import-{self._mark.name}"
+        # its name tells whose it is; one that stays is nobody's to delete
+        own = self._mark.product_name if self.config.skip_clean else self._mark.name
+        return named or f"{_BEGINNING}{own}"
 
     def _upload(self, disk: Path, name: str) -> str:
         with self.context.ui.progress("Uploading", disk.stat().st_size) as progress:
@@ -199,7 +230,7 @@ class _Import:
             BUILDER_ID,
             f"{regions}:{image}",
             f"the disk was imported: '{self.config.image_name}' (ID: {image}) in regions '{regions}'",
-            delete=lambda: delete_quietly(lambda: api.delete(f"images/{image}")),
+            delete=partial(delete_image, api, image),
         )
 
 

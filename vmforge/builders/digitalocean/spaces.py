@@ -51,6 +51,16 @@ class Spaces:
         where = {"Bucket": self._space, "Key": name}
         return str(self._client.generate_presigned_url("get_object", Params=where, ExpiresIn=_URL_SECONDS))
 
+    def names(self, prefix: str, cancellation: Cancellation) -> list[str]:
+        """The names of the objects that begin with `prefix`. Raises `CloudError`."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._space, Prefix=prefix)
+        found: list[str] = []
+        self._try(
+            lambda: found.extend(str(item["Key"]) for page in pages for item in page.get("Contents") or ()),
+            cancellation,
+        )
+        return found
+
     def delete(self, name: str) -> None:
         self._try(lambda: self._client.delete_object(Bucket=self._space, Key=name), Cancellation())
 

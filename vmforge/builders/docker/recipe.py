@@ -19,7 +19,7 @@ from vmforge.builders.docker.login import Login, login_of
 from vmforge.builders.docker.transfers import image_id
 from vmforge.errors import VmforgeError
 from vmforge.sdk import Artifact, BuildContext, Communicator, FileArtifact
-from vmforge.sdk.cloud.noting import note_build
+from vmforge.sdk.cloud import note_build
 from vmforge.sdk.connection import Connection
 from vmforge.sdk.leftovers import Leftover
 from vmforge.sdk.mark import RunMark

@@ -16,8 +16,7 @@ from vmforge.builders.googlecompute.account import GoogleAccount, Service, check
 from vmforge.builders.googlecompute.bodies import Body, metadata_body
 from vmforge.errors import MachineError, VmforgeError
 from vmforge.sdk import Artifact, BuildContext, PostProcessor, Problem, Processed, option
-from vmforge.sdk.cloud import CloudArtifact, Resource, RunMark, make
-from vmforge.sdk.cloud.aside import work_aside
+from vmforge.sdk.cloud import CloudArtifact, Resource, RunMark, make, work_aside
 from vmforge.sdk.network import RemoteInput, RemoteKind
 
 BUILDER_ID = "packer.post-processor.googlecompute-export"

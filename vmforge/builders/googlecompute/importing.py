@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,24 @@ from vmforge.builders.googlecompute.checks import check_labels, check_name
 from vmforge.builders.googlecompute.config import Architecture
 from vmforge.errors import HostError, VmforgeError
 from vmforge.sdk import Artifact, BuildContext, PostProcessor, Problem, Processed, appliance_of, option
-from vmforge.sdk.cloud import CloudArtifact, CloudError, Resource, RunMark, make
-from vmforge.sdk.cloud.aside import work_aside
+from vmforge.sdk.cloud import (
+    CloudArtifact,
+    CloudError,
+    Leftover,
+    Resource,
+    RunMark,
+    delete_quietly,
+    make,
+    note_build,
+    sweep_after,
+    work_aside,
+)
 from vmforge.sdk.late import check_late
 from vmforge.sdk.network import RemoteInput, RemoteKind
 
 BUILDER_ID = "packer.post-processor.googlecompute-import"
 _FIELDS = ("BuildName", "BuilderType")
+_BEGINNING = "packer-import-"
 # Google takes an hour for a large disk.
 _LIMIT_SECONDS = 2 * 3600.0
 
@@ -82,6 +93,9 @@ class GoogleImportPostProcessor(PostProcessor[ImportConfig]):
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
         return work_aside(context, lambda working: _Import(self.config, working).run(artifact))
 
+    def leftovers(self, context: BuildContext) -> Iterable[Leftover]:
+        return work_aside(context, lambda working: list(_Import(self.config, working).leftovers()))
+
 
 @dataclass
 class _Import:
@@ -109,6 +123,9 @@ class _Import:
         from vmforge.builders.googlecompute.leftovers import without_mark
 
         config, steps = self.config, self.context.steps
+        place = f"project {config.project_id} and gs://{config.bucket} of Google Cloud"
+        note_build(self.context, self._mark, place, self.leftovers)
+        sweep_after(self.context, self._mark, self.leftovers)
         if not self.context.force and self._compute.find(self._path) is not None:
             hint = "choose another name, or build with `-force` to delete the old one"
             raise CloudError(f"there is an image `{config.image_name}` already", hint=hint)
@@ -116,9 +133,8 @@ class _Import:
             "Writing the disk as Google takes it", partial(self._write, artifact)
         )
         name = self._object_name()
-        place = f"gs://{config.bucket}/{name}"
         uploaded = Resource(
-            f"Uploading the disk to {place}",
+            f"Uploading the disk to gs://{config.bucket}/{name}",
             "object",
             lambda: self._upload(archive, name),
             lambda name: self._storage.delete(config.bucket, name),
@@ -140,10 +156,23 @@ class _Import:
         made = CloudArtifact(BUILDER_ID, config.image_name, said, delete=lambda: compute.delete(path))
         return Processed(made, keep_input=False)
 
+    def leftovers(self) -> Iterator[Leftover]:
+        """Unfinished images, and objects whose names are not the user's."""
+        from vmforge.builders.googlecompute.leftovers import images_of
+
+        yield from images_of(self._compute, self.config.project_id)
+        bucket = self.config.bucket
+        for name in self._storage.names(bucket, _BEGINNING):
+            if mark := RunMark.read_name(name):
+                delete = partial(delete_quietly, partial(self._storage.delete, bucket, name))
+                yield Leftover("object", f"gs://{bucket}/{name}", mark, delete)
+
     def _object_name(self) -> str:
         fields = {"BuildName": self.context.name, "BuilderType": self.context.builder_type}
         named = self.context.render(self.config.gcs_object_name, {**self.context.data, **fields})
-        return named or f"packer-import-{self._mark.name}.tar.gz"
+        # its name tells whose it is; one that stays is nobody's to delete
+        own = self._mark.product_name if self.config.skip_clean else self._mark.name
+        return named or f"{_BEGINNING}{own}.tar.gz"
 
     def _write(self, artifact: Artifact) -> Path:
         from vmforge.images.disk import DiskJob, write_disk

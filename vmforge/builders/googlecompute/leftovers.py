@@ -17,19 +17,23 @@ _FILTER = f"labels.{marks.RUN}:*"
 def leftovers_of(compute: Compute, zone: str, region: str, image_project: str) -> Iterator[Leftover]:
     """The instances, disks and unfinished images that carry a mark; `zone` is `PROJECT/zones/ZONE`, `region`
     likewise. An instance's disks go with it, and finished images have no mark any more."""
-    kinds = (
-        ("instance", f"{zone}/instances"),
-        ("disk", f"{zone}/disks"),
-        ("disk", f"{region}/disks"),
-        ("image", f"{image_project}/global/images"),
-    )
+    kinds = (("instance", f"{zone}/instances"), ("disk", f"{zone}/disks"), ("disk", f"{region}/disks"))
     for kind, path in kinds:
-        for found in compute.list(path, filter=_FILTER):
-            mark = RunMark.read(found.get("labels") or {})
-            if mark is not None:
-                place = f"{path}/{found['name']}"
-                where = "" if kind == "image" else path.split("/")[-2]
-                yield Leftover(kind, str(found["name"]), mark, partial(compute.delete, place), where)
+        yield from _marked(compute, kind, path, path.split("/")[-2])
+    yield from images_of(compute, image_project)
+
+
+def images_of(compute: Compute, project: str) -> Iterator[Leftover]:
+    """The unfinished images of a project."""
+    return _marked(compute, "image", f"{project}/global/images")
+
+
+def _marked(compute: Compute, kind: str, path: str, where: str = "") -> Iterator[Leftover]:
+    for found in compute.list(path, filter=_FILTER):
+        mark = RunMark.read(found.get("labels") or {})
+        if mark is not None:
+            name = str(found["name"])
+            yield Leftover(kind, name, mark, partial(compute.delete, f"{path}/{name}"), where)
 
 
 def without_mark(compute: Compute, path: str, cancellation: Cancellation) -> None:

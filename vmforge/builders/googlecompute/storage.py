@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -72,6 +72,16 @@ class Storage:
 
     def _put(self, place: str, piece: bytes, span: str) -> Answer:
         return self._rest.request("PUT", place, data=piece, headers={"Content-Range": span})
+
+    def names(self, bucket: str, prefix: str) -> Iterator[str]:
+        """The names of a bucket's objects that begin with `prefix`."""
+        params = {"prefix": prefix, "fields": "items(name),nextPageToken"}
+        while True:
+            page = self._rest.get(f"storage/v1/b/{quote(bucket)}/o", params=params)
+            yield from (str(item["name"]) for item in page.get("items") or ())
+            if not page.get("nextPageToken"):
+                return
+            params["pageToken"] = str(page["nextPageToken"])
 
     def delete(self, bucket: str, name: str) -> None:
         self._rest.delete(f"storage/v1/b/{quote(bucket)}/o/{quote(name, safe='')}")

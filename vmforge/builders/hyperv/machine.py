@@ -13,7 +13,8 @@ from typing import Final
 from vmforge.builders.hyperv.config import AdditionsMode, HyperVIsoConfig, HyperVOptions, HyperVVmcxConfig
 from vmforge.builders.hyperv.powershell import Argument, PowerShell
 from vmforge.builders.installing.booting import grouped_keyboard
-from vmforge.builders.installing.contract import Console, HostAddress, Hypervisor, Media
+from vmforge.builders.installing.contract import Console, Hypervisor, Media
+from vmforge.builders.services import HostAddress
 from vmforge.errors import CommunicatorError, HostError
 from vmforge.sdk import Artifact, BuildContext, Endpoint, FileArtifact
 

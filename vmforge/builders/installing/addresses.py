@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import socket
-import struct
 
-from vmforge.builders.installing.contract import HostAddress
+from vmforge.builders.services import HostAddress
 from vmforge.errors import HostError
+from vmforge.hypervisor.network import interface_address
 
-_SIOCGIFADDR, _NAME_SIZE = 0x8915, 16  # netdevice(7)
 _ANY_PORT = 9  # discard: nothing is sent
-
-
-def interface_address(interface: str) -> str:
-    """This machine's IPv4 address on a network interface. Raises `HostError` when it has none."""
-    name = interface.encode()[: _NAME_SIZE - 1]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name))
-        except OSError as error:
-            raise HostError(
-                f"the interface `{interface}` has no address on this machine: {error.strerror}",
-                hint=f"look at `ip address show {interface}`",
-            ) from error
-    return socket.inet_ntoa(answer[20:24])
 
 
 def address_towards(host: str) -> str:

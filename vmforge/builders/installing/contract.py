@@ -11,19 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from vmforge.builders.installing.options import InstallOptions
 from vmforge.builders.iso import IsoOptions
+from vmforge.builders.services import HostAddress
 from vmforge.sdk import Artifact, BuildContext, Communicator, Endpoint
 
 if TYPE_CHECKING:
     from vmforge.console.keys import Keyboard
     from vmforge.console.sight import Sight
-
-
-@dataclass(frozen=True, slots=True)
-class HostAddress:
-    """Where this machine listens for the guest, and what the guest calls that."""
-
-    listen: str
-    seen_by_guest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,16 +69,18 @@ def check_install(config: InstallOptions, *, sees: bool = True, medium: bool = T
         check_own_answers(config),
         Installation(config, config.uses_efi).check(),
         check_boot(config),
-        ()
-        if sees
-        else (dataclasses.replace(problem, summary=_NO_SCREEN, hint="") for problem in check_unseen(config)),
+        () if sees else _check_unseen(config),
         _check_shutdown(config),
     )
 
 
 def _check_unseen(config: InstallOptions) -> Iterable[Problem]:
     for problem in check_unseen(config):
-        yield dataclasses.replace(problem, summary=_NO_SCREEN, hint="write a time, as in `<wait10>`")
+        hint = 'set a time, as in `boot_wait = "10s"`'
+        if problem.option != "boot_wait":
+            own = "have a `boot_command` of your own" if config.boot_config else "wait for a time instead"
+            hint = f"{own}, with `<wait10>` where it is to wait for ten seconds"
+        yield dataclasses.replace(problem, summary=_NO_SCREEN, hint=hint)
 
 
 def _check_shutdown(config: InstallOptions) -> Iterable[Problem]:

@@ -16,7 +16,7 @@ from vmforge.builders.installing.contract import Hypervisor, Media
 from vmforge.builders.installing.guest import Guest, ReachedGuest
 from vmforge.builders.installing.options import InstallOptions
 from vmforge.builders.installing.record import MachineRecord
-from vmforge.builders.installing.services import Services
+from vmforge.builders.installing.services import HypervisorServices
 from vmforge.builders.iso import HeldIso
 from vmforge.builders.output import OutputDirectory
 from vmforge.builders.removable_media import make_cd, make_floppy
@@ -38,7 +38,9 @@ class _Recipe:
         self.steps = context.steps
         self.hypervisor = hypervisor
         self.installation = Installation(config, config.uses_efi)
-        self.services = Services(config, self.installation, context, hypervisor.name, hypervisor.host_address)
+        self.services = HypervisorServices(
+            config, self.installation, context, hypervisor.name, ask=hypervisor.host_address
+        )
 
     def run(self) -> Artifact:
         """The recipe."""

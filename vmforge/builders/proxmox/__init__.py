@@ -8,8 +8,9 @@ from pathlib import Path
 
 from vmforge.builders.installing.options import local_files, presets
 from vmforge.builders.iso import local_iso, remote_iso
+from vmforge.builders.proxmox.blocks import IsoFile
 from vmforge.builders.proxmox.check import check_proxmox_clone, check_proxmox_iso
-from vmforge.builders.proxmox.config import IsoFile, ProxmoxCloneConfig, ProxmoxIsoConfig
+from vmforge.builders.proxmox.config import ProxmoxCloneConfig, ProxmoxIsoConfig
 from vmforge.builders.removable_media import named_files
 from vmforge.sdk import Artifact, BuildContext, Builder, Presets, Problem
 from vmforge.sdk.body import Body

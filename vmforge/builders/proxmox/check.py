@@ -10,13 +10,8 @@ from urllib.parse import urlsplit
 
 from vmforge.builders.installing.options import check_install
 from vmforge.builders.iso import check_iso
-from vmforge.builders.proxmox.config import (
-    Bus,
-    IsoFile,
-    ProxmoxCloneConfig,
-    ProxmoxIsoConfig,
-    ProxmoxOptions,
-)
+from vmforge.builders.proxmox.blocks import Bus, IsoFile
+from vmforge.builders.proxmox.config import ProxmoxCloneConfig, ProxmoxIsoConfig, ProxmoxOptions
 from vmforge.builders.proxmox.hardware import BUS_SIZES, NoRoom, places
 from vmforge.builders.removable_media import check_removable_media
 from vmforge.sdk import Problem

@@ -9,18 +9,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vmforge.builders.proxmox.config import (
-    Bus,
-    Disk,
-    EfiConfig,
-    IpConfig,
-    IsoFile,
-    MachineOptions,
-    NetworkAdapter,
-    PciDevice,
-    ProxmoxCloneConfig,
-    ProxmoxOptions,
-)
+from vmforge.builders.proxmox.blocks import Bus, Disk, EfiConfig, IpConfig, IsoFile, NetworkAdapter, PciDevice
+from vmforge.builders.proxmox.config import MachineOptions, ProxmoxCloneConfig, ProxmoxOptions
 
 Parameters = dict[str, str | int]
 

@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from vmforge.builders.installing.addresses import host_address_towards
 from vmforge.builders.installing.booting import grouped_keyboard
-from vmforge.builders.installing.contract import Console, HostAddress, Hypervisor
+from vmforge.builders.installing.contract import Console, Hypervisor
 from vmforge.builders.installing.contract import Media as Prepared
 from vmforge.builders.installing.marks import mark_text, read_mark_text
 from vmforge.builders.iso import IsoOptions
+from vmforge.builders.proxmox.blocks import IsoFile
 from vmforge.builders.proxmox.client import Proxmox
-from vmforge.builders.proxmox.config import IsoFile, ProxmoxCloneConfig, ProxmoxIsoConfig, ProxmoxOptions
+from vmforge.builders.proxmox.config import ProxmoxCloneConfig, ProxmoxIsoConfig, ProxmoxOptions
 from vmforge.builders.proxmox.hardware import (
     NoRoom,
     Places,
@@ -32,11 +33,10 @@ from vmforge.builders.proxmox.hardware import (
 )
 from vmforge.builders.proxmox.machine import ProxmoxMachine
 from vmforge.builders.proxmox.media import Inserted, Media
+from vmforge.builders.services import HostAddress
 from vmforge.errors import VmforgeError
 from vmforge.sdk import Artifact, BuildContext, Cancellation, Duration, Endpoint
-from vmforge.sdk.cloud import CloudArtifact, CloudError, Leftover, RunMark
-from vmforge.sdk.cloud.recipe import delete_what_dead_builds_left
-from vmforge.sdk.cloud.records import Record
+from vmforge.sdk.cloud import CloudArtifact, CloudError, Leftover, RunMark, note_build
 
 _TRIES: Final = 10
 # QEMU holds each key of `sendkey` for that long, and drops what its queue has no room for.
@@ -74,10 +74,8 @@ class ProxmoxHypervisor(Hypervisor):
 
     def prepare(self, leftover: str) -> None:
         self.proxmox.log_in()
-        record = Record(self.context, self.mark, self.place)
-        self.context.steps.enter("Noting the build", record, quiet=True)
         # whatever they were called; so there is no need of `leftover`
-        delete_what_dead_builds_left(self.context, self.place, self.leftovers)
+        note_build(self.context, self.mark, self.place, self.leftovers)
         names = sorted(str(node["node"]) for node in self.proxmox.get("nodes"))
         if self.node not in names:
             known = ", ".join(f"`{name}`" for name in names)

@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from vmforge.builders.iso import HeldIso
+from vmforge.builders.proxmox.blocks import IsoFile
 from vmforge.builders.proxmox.client import Proxmox
-from vmforge.builders.proxmox.config import IsoFile
 from vmforge.builders.removable_media import make_cd
 from vmforge.sdk import BuildContext, Cancellation
 from vmforge.sdk.cloud import CloudError

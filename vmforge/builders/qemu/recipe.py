@@ -39,7 +39,7 @@ from vmforge.builders.qemu.layering import (
 from vmforge.builders.qemu.lookout import Lookout
 from vmforge.builders.qemu.minimising import Minimising, check_host
 from vmforge.builders.qemu.reach import Reach
-from vmforge.builders.qemu.services import Services
+from vmforge.builders.qemu.services import QemuServices
 from vmforge.builders.removable_media import make_cd, make_floppy
 from vmforge.builders.shutdown import shut_down
 from vmforge.console.film import check_film
@@ -119,7 +119,7 @@ class _Recipe:
         frozen = self._begin(disks, partial(self._inputs, medium.digest, hypervisor, speed))
         self.context.data.update(self.context.connector.prepare(self.context))
         goes_on = frozen is not None
-        self.services = Services(self.config, self.installation, self.context, self.name, goes_on)
+        self.services = QemuServices(self.config, self.installation, self.context, self.name, goes_on)
         self.services.start()
         spec = self._describe_machine(disks, medium.path, speed)
         if self.config.boots_kernel and frozen is None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from vmforge.builders.installing.booting import grouped_keyboard
-from vmforge.builders.installing.contract import Console, HostAddress, Hypervisor, Media
+from vmforge.builders.installing.contract import Console, Hypervisor, Media
 from vmforge.builders.iso import HeldIso
 from vmforge.builders.ports import PortReservation
+from vmforge.builders.services import HostAddress
 from vmforge.builders.virtualbox import commands
 from vmforge.builders.virtualbox.additions import additions_medium, bring_in
 from vmforge.builders.virtualbox.commands import Command

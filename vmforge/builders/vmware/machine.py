@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vmforge.builders.installing.addresses import address_towards, interface_address
-from vmforge.builders.installing.contract import Console, HostAddress, Hypervisor, Media
+from vmforge.builders.installing.addresses import address_towards
+from vmforge.builders.installing.contract import Console, Hypervisor, Media
 from vmforge.builders.ports import PortReservation
+from vmforge.builders.services import HostAddress
 from vmforge.builders.vmware import vmx as entries
 from vmforge.builders.vmware.config import ExportFormat, VMwareOptions
 from vmforge.builders.vmware.leases import lease_files, leased_address
 from vmforge.builders.vmware.tools import VMwareTools, compact_disk, convert
 from vmforge.builders.vmware.vmx import Vmx
 from vmforge.errors import CommunicatorError, HostError, VmforgeError
+from vmforge.hypervisor.network import interface_address
 from vmforge.sdk import Artifact, BuildContext, Communicator, Endpoint, FileArtifact, Secret
 
 if TYPE_CHECKING:

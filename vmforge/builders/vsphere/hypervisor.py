@@ -12,9 +12,10 @@ from typing import Any
 
 from vmforge.builders.installing.addresses import host_address_towards
 from vmforge.builders.installing.booting import grouped_keyboard
-from vmforge.builders.installing.contract import Console, HostAddress, Hypervisor, Media
+from vmforge.builders.installing.contract import Console, Hypervisor, Media
 from vmforge.builders.installing.marks import mark_text
 from vmforge.builders.iso import HeldIso, IsoOptions
+from vmforge.builders.services import HostAddress
 from vmforge.builders.vsphere import hardware
 from vmforge.builders.vsphere.client import Access, Vsphere
 from vmforge.builders.vsphere.config import VsphereCloneConfig, VsphereIsoConfig, VsphereOptions
@@ -25,9 +26,7 @@ from vmforge.builders.vsphere.origin import Origin
 from vmforge.builders.vsphere.result import Result
 from vmforge.errors import CommunicatorError, MachineError, VmforgeError
 from vmforge.sdk import Artifact, BuildContext, Cancellation, Endpoint
-from vmforge.sdk.cloud import CloudError, Leftover, wait_for
-from vmforge.sdk.cloud.recipe import delete_what_dead_builds_left
-from vmforge.sdk.cloud.records import Record
+from vmforge.sdk.cloud import CloudError, Leftover, note_build, wait_for
 from vmforge.sdk.mark import RunMark
 
 
@@ -58,10 +57,8 @@ class VsphereHypervisor(Hypervisor):
 
     def prepare(self, leftover: str) -> None:
         self.context.steps.enter("Logging in to vSphere", self.vsphere, quiet=True)
-        record = Record(self.context, self.mark, self.where)
-        self.context.steps.enter("Noting the build", record, quiet=True)
         # whatever they were called; so there is no need of `leftover`
-        delete_what_dead_builds_left(self.context, self.where, self.leftovers)
+        note_build(self.context, self.mark, self.where, self.leftovers)
         existing = self.inventory.machine_in(self.folder, self.name)
         if existing is None:
             return

@@ -41,7 +41,7 @@ class WinRmConnector(Connector[WinRmConfig]):
         self, context: BuildContext, endpoint: Callable[[], Endpoint], *, time_scale: float = 1.0
     ) -> Communicator:
         """Wait until the guest lets the user in; `winrm_timeout` is multiplied by `time_scale`. Without a
-        `winrm_password` the one in `context.data["WinRMPassword"]` is used, which a cloud told the builder."""
+        `winrm_password` the one in `context.data["WinRMPassword"]` is used: a cloud told the builder."""
         from vmforge.communicators.winrm.communicator import WinRmCommunicator
         from vmforge.communicators.winrm.dialer import Dialer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -10,12 +10,12 @@ from vmforge.errors import CommunicatorError, VmforgeError
 from vmforge.sdk.artifact import Artifact
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.cloud.builder import Cloud
-from vmforge.sdk.cloud.records import Record, dead_builds, is_alive
+from vmforge.sdk.cloud.noting import delete_what_dead_builds_left as delete_what_dead_builds_left
+from vmforge.sdk.cloud.noting import note_build, sweep_after
 from vmforge.sdk.cloud.resource import make
 from vmforge.sdk.communicator import Communicator
 from vmforge.sdk.connection import Connection
 from vmforge.sdk.context import BuildContext
-from vmforge.sdk.leftovers import Leftover
 from vmforge.sdk.mark import RunMark
 
 _CONSOLE_LINES = 20
@@ -42,12 +42,11 @@ class _Recipe:
         """The recipe."""
         steps, cloud = self.context.steps, self.cloud
         steps.enter("Opening the cloud", _Opened(cloud), quiet=True)
-        steps.enter("Noting the build", Record(self.context, cloud.mark, cloud.place), quiet=True)
         # first, for an unfinished image may have the name that is examined
-        delete_what_dead_builds_left(self.context, cloud.place, cloud.leftovers)
+        note_build(self.context, cloud.mark, cloud.place, cloud.leftovers)
         steps.run(f"Examining {cloud.place}", cloud.examine)
         self.context.data.update(self.context.connector.prepare(self.context))
-        steps.enter("Keeping an eye on what is made", _Sweep(cloud, self.context), quiet=True)
+        sweep_after(self.context, cloud.mark, cloud.leftovers)
         for resource in cloud.prepare():
             make(steps, resource)
         self.context.data["ID"] = make(steps, cloud.launch())
@@ -88,22 +87,6 @@ class _Recipe:
         return "\n".join(["the end of the guest's console:", *lines[-_CONSOLE_LINES:]])
 
 
-def delete_what_dead_builds_left(
-    context: BuildContext, place: str, leftovers: Callable[[], Iterable[Leftover]]
-) -> None:
-    """Delete what killed builds of this machine left at a place. What the user kept stays theirs (`vmforge
-    cleanup --cloud` deletes it)."""
-    recorded = dead_builds(context.state_dir)
-    dead = [build for build in recorded if build.place == place and not build.kept]
-    runs = {build.run for build in dead}
-    for leftover in leftovers() if dead else ():
-        if leftover.mark.run in runs and not is_alive(context.state_dir, leftover.mark.run):
-            context.ui.message(f"deleting what a killed build left: {leftover}")
-            leftover.delete()
-    for build in dead:
-        build.forget()
-
-
 @dataclass(frozen=True)
 class _Instance:
     communicator: Communicator
@@ -120,26 +103,3 @@ class _Opened:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cloud.close()
-
-
-@dataclass(frozen=True)
-class _Sweep:
-    """Looks, when a build has failed, for what it made without ever being told so: the answer to a request
-    was lost, say. Released after everything that was made is deleted."""
-
-    cloud: Cloud
-    context: BuildContext
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            for leftover in self._of_this_build():
-                self.context.ui.message(f"deleting {leftover}")
-                leftover.delete()
-
-    def _of_this_build(self) -> list[Leftover]:
-        return [leftover for leftover in self.cloud.leftovers() if leftover.mark.is_same(self.cloud.mark)]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import queue
 import random
 import socket
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from vmforge.errors import Interrupted
 from vmforge.sdk.cancellation import Cancellation
 from vmforge.sdk.cloud.errors import CloudError
+from vmforge.sdk.cloud.waiting import heard
 from vmforge.sdk.network import Network, shown_url
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ _SERVERS_FAULT: Final = (500, 502, 504)
 # A repeated request has the effect of one (RFC 9110, section 9.2.2).
 _IDEMPOTENT: Final = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 _HARMLESS: Final = ("GET", "HEAD", "OPTIONS")
-# How long an interrupted build listens for what its last request made, so that it can be deleted.
-_LAST_WORDS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +133,9 @@ class Rest:
         deadline, tries = time.monotonic() + self._patience, 0
         pause, longest = self._pauses
         while True:
-            self._cancellation.check()
             try:
-                return self._heard(method, lambda: self._once(method, url, body, params, headers, data))
+                ask = partial(self._once, method, url, body, params, headers, data)
+                return heard(ask, self._cancellation, listening=method not in _HARMLESS)
             except CloudError as error:
                 safe = harmless or error.status in _REFUSED_FOR_NOW or error.code in self._busy
                 wanted = max(pause, _asked_pause(error))
@@ -154,29 +151,6 @@ class Rest:
         """Close the connections."""
         if self._session is not None:
             self._session.close()
-
-    def _heard(self, method: str, ask: Callable[[], Answer]) -> Answer:
-        """The answer of `ask`, which runs on a thread of its own: nothing else ends a blocked read, or the
-        refreshing of a token, at once."""
-        outcome: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
-
-        def work() -> None:
-            try:
-                outcome.put(ask())
-            except BaseException as error:  # raised by the thread that waits
-                outcome.put(error)
-
-        with self._cancellation.on_cancel(lambda: outcome.put(Interrupted())):
-            threading.Thread(target=work, name="rest", daemon=True).start()
-            heard = outcome.get()
-        if isinstance(heard, Interrupted) and method not in _HARMLESS:
-            try:
-                heard = outcome.get(timeout=_LAST_WORDS_SECONDS)
-            except queue.Empty:
-                pass  # what it may have made carries the build's mark
-        if isinstance(heard, BaseException):
-            raise heard
-        return heard
 
     def _once(
         self,

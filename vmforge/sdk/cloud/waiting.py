@@ -17,8 +17,6 @@ T = TypeVar("T")
 
 # Clouds push nothing: they must be asked, often while it may be quick, and not so often as to be throttled.
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 5.0, 1.5
-
-
 # How long an interrupted build listens for what its last request made, so that it can be deleted.
 _LAST_WORDS_SECONDS = 2.0
 
@@ -110,6 +108,3 @@ def delete_quietly(delete: Callable[[], object], *, limit: float = 300.0) -> Non
                 raise
 
     insist(attempt, cancellation=Cancellation(), limit=limit)
-
-
-__all__ = ["delete_quietly", "heard", "insist", "wait_for"]

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +11,8 @@ import pytest
 
 from tests.fakes.aws import FakeAws
 from tests.fakes.openssh import SSHD, USER
+from tests.integration.conftest import ROOT, Finished, Running, Vmforge
 from vmforge.cli.app import run
-
-ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
@@ -26,12 +21,6 @@ def aws() -> Iterator[FakeAws]:
         pytest.skip("needs OpenSSH's server: apt-get install openssh-server")
     with FakeAws() as fake:
         yield fake
-
-
-@dataclass(frozen=True)
-class Finished:
-    status: int
-    text: str
 
 
 @dataclass
@@ -62,53 +51,16 @@ class Forge:
         """In this process."""
         status = run(arguments)
         written = self.capsys.readouterr()
-        return Finished(status, written.out + written.err)
+        return Finished(status, written.out, written.err)
 
     def build(self, options: str = "", *flags: str, **template: str) -> Finished:
         self.write(self.template(options, **template))
         return self.run("build", *flags, "main.pkr.hcl")
 
     def spawn(self, *arguments: str) -> Running:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "vmforge", *arguments],
-            cwd=self.folder,
-            env={**os.environ, **self.environment, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        return Running(process)
-
-
-class Running:
-    """A command in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self._lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self._lines.extend(self.process.stdout)
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-
-    def finish(self) -> Finished:
-        try:
-            status = self.process.wait(120)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
-        self._reader.join()
-        return Finished(status, "".join(self._lines))
+        """In a process of its own."""
+        environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
+        return Vmforge(self.folder, environment).start(*arguments)
 
 
 @pytest.fixture
@@ -128,6 +80,4 @@ def forge(
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    # a program that was started with Ctrl-C ignored hands that on
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     return Forge(folder, aws, capsys, environment)

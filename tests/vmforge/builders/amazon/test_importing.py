@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,7 @@ def test_a_snapshot_that_fails_is_deleted(forge: Forge, aws: FakeAws, disk: dict
     assert aws.left() == []
 
 
-def test_the_next_import_deletes_what_a_killed_one_left(
-    forge: Forge, aws: FakeAws, disk: dict[int, bytes]
-) -> None:
-    import threading
-
+def kill_an_import(forge: Forge, aws: FakeAws) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
     def halt() -> None:
@@ -147,10 +144,27 @@ def test_the_next_import_deletes_what_a_killed_one_left(
     running.finish()
     go_on.set()
     assert [thing.split()[0] for thing in aws.left()] == ["Snapshots"]
+
+
+def test_the_next_import_deletes_what_a_killed_one_left(
+    forge: Forge, aws: FakeAws, disk: dict[int, bytes]
+) -> None:
+    kill_an_import(forge, aws)
     finished = forge.run("build", "main.pkr.hcl")
     assert "deleting what a killed build left: snapshot" in finished.text
     assert finished.status == 0, finished.text
     assert aws.left(images=["disk"]) == []
+
+
+def test_cleanup_deletes_what_a_killed_import_left(
+    forge: Forge, aws: FakeAws, disk: dict[int, bytes]
+) -> None:
+    """The builder knows nothing of AWS: the post-processor is asked."""
+    kill_an_import(forge, aws)
+    finished = forge.run("cleanup", "--cloud", "--yes", "main.pkr.hcl")
+    assert "deleted the snapshot" in finished.text
+    assert finished.status == 0, finished.text
+    assert aws.left() == []
 
 
 def test_a_file_goes_by_way_of_a_bucket(forge: Forge, aws: FakeAws, disk: dict[int, bytes]) -> None:

@@ -161,6 +161,27 @@ def test_an_interruption(harness: Harness, s3_url: str, space: Any, artifact: Fi
     assert (names(space), harness.cloud.snapshots) == ([], [])
 
 
+def test_the_next_import_deletes_what_a_killed_one_left(
+    harness: Harness, s3_url: str, space: Any, artifact: FileArtifact
+) -> None:
+    mark = harness.kill_at(f"DigitalOcean and its Space {SPACE}")
+    harness.cloud.add_image(mark.name)
+    for name in (f"packer-import-{mark.name}", "packer-import-mine"):
+        space.put_object(Bucket=SPACE, Key=name, Body=b"disk")
+    run(harness, s3_url, artifact)
+    assert names(space) == ["packer-import-mine"]
+    assert [image["name"] for image in harness.cloud.snapshots] == ["web"]
+
+
+def test_an_object_that_stays_is_not_left_over(
+    harness: Harness, s3_url: str, space: Any, artifact: FileArtifact
+) -> None:
+    run(harness, s3_url, artifact, skip_clean=True)
+    harness.kill_at(f"DigitalOcean and its Space {SPACE}", harness.context())
+    run(harness, s3_url, artifact)
+    assert len(names(space)) == 1
+
+
 def test_a_space_that_does_not_exist(harness: Harness, s3_url: str, artifact: FileArtifact) -> None:
     with pytest.raises(CloudError, match=r"Spaces: .*NoSuchBucket") as caught:
         run(harness, s3_url, artifact, space_name="nothing")

@@ -54,7 +54,8 @@ def test_a_commit(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "user"), [({}, "root"), ({"image": "localhost/app:1"}, "app"), ({"exec_user": "app:0"}, "app")]
+    ("options", "user"),
+    [({}, "root"), ({"image": "localhost/app:1"}, "app"), ({"exec_user": "app:0"}, "app")],
 )
 def test_whose_home_programs_look_for(client: Any, options: dict[str, str], user: str) -> None:
     seen: list[str] = []

@@ -238,6 +238,29 @@ def test_an_image_of_that_name_exists(harness: Harness, bucket: Bucket, archive:
     assert image is not old
 
 
+def test_the_next_import_deletes_what_a_killed_one_left(
+    harness: Harness, bucket: Bucket, archive: FileArtifact
+) -> None:
+    mark = harness.kill_at(f"project {PROJECT} and gs://{BUCKET} of Google Cloud")
+    harness.google.add_image(PROJECT, "half", labels=mark.tags)
+    for name in (f"packer-import-{mark.name}.tar.gz", "packer-import-mine.tar.gz"):
+        url = f"{bucket.emulator}/upload/storage/v1/b/{BUCKET}/o"
+        requests.post(url, params={"uploadType": "media", "name": name}, data=b"disk", timeout=10)
+    run(harness, bucket, archive)
+    assert bucket.names == ["packer-import-mine.tar.gz"]
+    assert [image["name"] for image in harness.google.of_kind("images")] == ["web-1"]
+
+
+def test_an_object_that_stays_is_not_left_over(
+    harness: Harness, bucket: Bucket, archive: FileArtifact
+) -> None:
+    run(harness, bucket, archive, skip_clean=True)
+    assert len(bucket.names) == 1
+    harness.kill_at(f"project {PROJECT} and gs://{BUCKET} of Google Cloud", harness.context())
+    run(harness, bucket, archive, image_name="web-2")
+    assert len(bucket.names) == 1
+
+
 def test_two_disks(harness: Harness, bucket: Bucket, tmp_path: Path) -> None:
     paths = (tmp_path / "a.qcow2", tmp_path / "b.qcow2")
     with pytest.raises(VmforgeError, match="an image is made of one disk, and the machine has 2"):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
-import shutil
 import signal
 import stat
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,17 +16,11 @@ from typing import Any
 
 import pytest
 
-from vmforge.communicators import keys
+from tests.fakes.openssh import SSHD, USER, OpenSsh, wait_until
+from tests.integration.conftest import Finished, Running, Vmforge
 
 QUESTIONS = ("showvminfo", "list", "getGuestIPAddress", "state.ps1", "address.ps1")
 STAND_INS = Path(__file__).parent / "stand_ins"
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-
-@dataclass
-class Finished:
-    status: int
-    output: str
 
 
 @dataclass
@@ -108,22 +98,11 @@ class MachineRoom:
         text = re.sub(r'vnc\.password = "\w+"', 'vnc.password = "PASSWORD"', text)
         return re.sub(r"vmforge-[0-9a-f]{8}\b", "vmforge-RUN", text)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "vmforge", *arguments],
-            cwd=self.work,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    def start(self, *arguments: str) -> Running:
+        return Vmforge(self.work, self.environment).start(*arguments)
 
     def vmforge(self, *arguments: str) -> Finished:
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=120)
-        return Finished(process.returncode, output)
+        return self.start(*arguments).finish()
 
     def end_guest(self) -> None:
         pid = self.folder / "pid"
@@ -132,10 +111,7 @@ class MachineRoom:
                 os.kill(int(pid.read_text()), signal.SIGKILL)
 
     def wait_for_call(self, word: str, seconds: float = 60.0) -> None:
-        end = time.monotonic() + seconds
-        while not any(word in argument for call in self.calls() for argument in call):
-            assert time.monotonic() < end, f"nobody called {word}"
-            time.sleep(0.02)
+        wait_until(lambda: any(word in argument for call in self.calls() for argument in call), seconds)
 
 
 def call_words(call: list[str]) -> list[str]:
@@ -151,37 +127,14 @@ def room(tmp_path: Path) -> Iterator[MachineRoom]:
     if SSHD is None:
         pytest.skip("needs OpenSSH's server: apt-get install openssh-server")
     made = MachineRoom(tmp_path)
-    for folder in (made.path, made.work, tmp_path / "home" / ".ssh"):
-        folder.mkdir(parents=True)
-    _prepare_guest(tmp_path)
+    for folder in (made.path, made.work):
+        folder.mkdir()
+    guest = OpenSsh(tmp_path, settings=(f"Subsystem sftp internal-sftp -d {tmp_path}/home",))
+    guest.prepare()
+    guest.write_config()
     (made.work / "installer.iso").write_text("an installer's disc")
     yield made
     made.end_guest()
-
-
-def _prepare_guest(folder: Path) -> None:
-    """The guest's SSH server, which lets the key `user-key` in."""
-    for name in ("host-key", "user-key"):
-        pair = keys.generate(keys.KeyType.ED25519, 0, "test")
-        pair.write_private(folder / name)
-        if name == "user-key":
-            (folder / "authorized_keys").write_text(f"{pair.public}\n")
-    lines = (
-        "ListenAddress 127.0.0.1",
-        f"HostKey {folder}/host-key",
-        f"AuthorizedKeysFile {folder}/authorized_keys",
-        f"PidFile {folder}/pid",
-        f"SetEnv HOME={folder}/home",
-        "StrictModes no",
-        "UsePAM no",
-        "PasswordAuthentication no",
-        "PermitRootLogin prohibit-password",
-        "MaxStartups 100:30:200",
-        f"Subsystem sftp internal-sftp -d {folder}/home",
-    )
-    (folder / "sshd_config").write_text("\n".join((*lines, "")))
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
 
 
 @pytest.fixture
@@ -193,7 +146,7 @@ def write_template(room: MachineRoom) -> Callable[..., Path]:
         path.write_text(
             f"""
 source "{builder}" "base" {{
-  ssh_username         = "{getpass.getuser()}"
+  ssh_username         = "{USER}"
   ssh_private_key_file = "{room.folder}/user-key"
   ssh_timeout          = "60s"
   shutdown_command     = "touch {room.folder}/off"

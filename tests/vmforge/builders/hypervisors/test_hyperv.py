@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 from collections.abc import Callable
 from importlib import resources
@@ -84,7 +83,7 @@ def write_hyperv(hyperv, write_template: Template) -> Template:
 def test_from_an_installer(hyperv, write_hyperv: Template, golden: Golden) -> None:
     options = INSTALLED + '  floppy_content = { "answers.txt" = "" }\n'
     done = hyperv.vmforge("build", write_hyperv("hyperv-iso", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/hyperv/iso.txt", story(hyperv))
     output = hyperv.work / "output-base"
     files = sorted(str(path.relative_to(output)) for path in output.rglob("*") if path.is_file())
@@ -107,7 +106,7 @@ def test_with_every_option(hyperv, write_hyperv: Template, golden: Golden) -> No
     (hyperv.folder / "temp").mkdir()
     options = EVERYTHING.format(room=hyperv.folder)
     done = hyperv.vmforge("build", write_hyperv("hyperv-iso", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/hyperv/everything.txt", story(hyperv))
     assert hyperv.state["switches"] == ["External"]
     assert list((hyperv.folder / "temp").iterdir()) == []
@@ -116,7 +115,7 @@ def test_with_every_option(hyperv, write_hyperv: Template, golden: Golden) -> No
 def test_from_a_disk(hyperv, write_hyperv: Template) -> None:
     options = INSTALLED.replace("installer.iso", "base.vhdx") + "  differencing_disk = true\n"
     done = hyperv.vmforge("build", write_hyperv("hyperv-iso", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     create = next(call for call in hyperv.calls() if call[6].endswith("create.ps1"))
     assert create[-3:] == ["-Source", str(hyperv.work / "base.vhdx"), "-Differencing"]
     assert not any(call[6].endswith("insert_disc.ps1") for call in hyperv.calls())
@@ -132,7 +131,7 @@ def test_from_another_machine(hyperv, write_hyperv: Template, golden: Golden) ->
   keep_registered          = true
 """
     done = hyperv.vmforge("build", write_hyperv("hyperv-vmcx", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/hyperv/vmcx.txt", story(hyperv))
     assert list(hyperv.state["machines"]) == ["packer-base"]
 
@@ -144,15 +143,15 @@ def test_hyperv_is_on_windows(room, write_template: Template, monkeypatch: pytes
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     done = room.vmforge("build", write_template("hyperv-iso", INSTALLED).name)
     assert done.status == 1
-    assert "Hyper-V is a part of Windows, and there is no PowerShell on this machine" in done.output
-    assert "hint: run vmforge on the Hyper-V host, in WSL" in done.output
+    assert "Hyper-V is a part of Windows, and there is no PowerShell on this machine" in done.text
+    assert "hint: run vmforge on the Hyper-V host, in WSL" in done.text
 
 
 def test_what_powershell_says_is_shown_and_nothing_stays(hyperv, write_hyperv: Template) -> None:
     hyperv.break_down(**{"start.ps1": "Start-VM : 'packer-base' failed to start."})
     done = hyperv.vmforge("build", write_hyperv("hyperv-iso", INSTALLED).name)
     assert done.status == 1
-    assert "'packer-base' failed to start" in done.output
+    assert "'packer-base' failed to start" in done.text
     assert hyperv.state["machines"] == {}
 
 
@@ -160,12 +159,12 @@ def test_the_next_run_ends_what_a_killed_one_left(hyperv, write_hyperv: Template
     template = write_hyperv("hyperv-iso", INSTALLED + '  switch_name = "mine"\n', provision="sleep 100")
     process = hyperv.start("build", template.name)
     hyperv.wait_for_call("address.ps1")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.finish()
     assert hyperv.state["machines"]
     assert hyperv.state["switches"] == ["External", "mine"]
     done = hyperv.vmforge("build", write_hyperv("hyperv-iso", INSTALLED).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     assert hyperv.state["machines"] == {}
     assert hyperv.state["switches"] == ["External"]
 
@@ -193,7 +192,7 @@ def test_the_next_run_ends_what_a_killed_one_left(hyperv, write_hyperv: Template
 def test_mistakes(room, write_template: Template, options: str, message: str) -> None:
     base = INSTALLED.replace('  boot_wait    = "10ms"\n', "") if "boot_wait" in options else INSTALLED
     template = write_template("hyperv-iso", f"{base}\n  {options}")
-    assert message in room.vmforge("validate", template.name).output
+    assert message in room.vmforge("validate", template.name).text
 
 
 @pytest.mark.parametrize(
@@ -205,7 +204,7 @@ def test_mistakes(room, write_template: Template, options: str, message: str) ->
     ],
 )
 def test_mistakes_about_the_source(room, write_template: Template, options: str, message: str) -> None:
-    assert message in room.vmforge("validate", write_template("hyperv-vmcx", options).name).output
+    assert message in room.vmforge("validate", write_template("hyperv-vmcx", options).name).text
 
 
 def test_scripts_say_what_they_are_for_and_stop_at_an_error() -> None:

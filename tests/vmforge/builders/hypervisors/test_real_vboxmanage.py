@@ -77,13 +77,13 @@ def test_new_machines_on_every_bus(virtualbox, write_template: Template, bus: st
     if bus in ("ide", "scsi"):
         options = options.replace("hard_drive_discard       = true", "")
     done = virtualbox.vmforge("build", write_template("virtualbox-iso", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     assert (virtualbox.work / "output-base" / "rich.ova").stat().st_size > 1000
 
 
 def test_an_exported_appliance_is_imported_again(virtualbox, write_template: Template) -> None:
     done = virtualbox.vmforge("build", write_template("virtualbox-iso", HARDWARE).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     exported = virtualbox.work / "output-base"
     exported.rename(virtualbox.work / "first")
     options = """
@@ -93,7 +93,7 @@ def test_an_exported_appliance_is_imported_again(virtualbox, write_template: Tem
   virtualbox_version_file = ""
 """
     done = virtualbox.vmforge("build", write_template("virtualbox-ovf", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     assert (virtualbox.work / "output-base" / "packer-base.ovf").exists()
 
 
@@ -111,7 +111,7 @@ def test_a_machine_that_is_there_is_put_back(virtualbox, write_template: Templat
     template = write_template("virtualbox-vm", adopted)
     for _ in range(2):
         done = virtualbox.vmforge("build", "-force", template.name)
-        assert done.status == 0, done.output
+        assert done.status == 0, done.text
     tool = [str(virtualbox.path / "VBoxManage"), "snapshot", "mine", "list", "--machinereadable"]
     listed = subprocess.run(
         tool, env=virtualbox.environment, capture_output=True, text=True, check=False

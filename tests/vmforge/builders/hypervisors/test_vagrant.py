@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,10 +60,10 @@ EVERYTHING = """
 
 def test_from_a_file(vagrant, golden: Golden) -> None:
     done = vagrant.vmforge("build", write_template(vagrant, FROM_FILE))
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/vagrant/file.txt", vagrant.story())
-    assert "Vagrant box 'package.box' for 'libvirt' provider" in done.output
-    assert "Importing base box" in done.output
+    assert "Vagrant box 'package.box' for 'libvirt' provider" in done.text
+    assert "Importing base box" in done.text
     assert [path.name for path in (vagrant.work / "output-base").iterdir()] == ["package.box"]
     assert (vagrant.folder / "home" / "provisioned").exists()
 
@@ -75,7 +74,7 @@ def test_with_every_option(vagrant, golden: Golden) -> None:
     text = 'box = "{{ .BoxName }}", folder = "{{ .SyncedFolder }}", key = {{ .InsertKey }}\n'
     (vagrant.work / "Vagrantfile.template").write_text(text)
     done = vagrant.vmforge("build", write_template(vagrant, EVERYTHING))
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/vagrant/everything.txt", vagrant.story())
     made = (vagrant.work / "out" / "Vagrantfile").read_text()
     assert made == 'box = "acme/debian", folder = ".", key = true\n'
@@ -84,14 +83,14 @@ def test_with_every_option(vagrant, golden: Golden) -> None:
 def test_a_machine_that_is_there(vagrant, golden: Golden) -> None:
     options = '  global_id = "1a2b3c4"\n  skip_package = true'
     done = vagrant.vmforge("build", write_template(vagrant, options))
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/vagrant/global_id.txt", vagrant.story())
 
 
 def test_a_box_that_vagrant_has(vagrant) -> None:
     options = '  source_path = "base.box"\n  box_name = "mine"\n  skip_add = true\n  teardown_method = "halt"'
     done = vagrant.vmforge("build", write_template(vagrant, options))
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     assert not any(call[1] == "box" for call in vagrant.calls())
     assert 'source.vm.box = "mine"' in (vagrant.work / "output-base" / "Vagrantfile").read_text()
 
@@ -107,7 +106,7 @@ def test_what_vagrant_says_is_shown(vagrant) -> None:
     vagrant.break_down(up="No usable default provider could be found for your system.")
     done = vagrant.vmforge("build", write_template(vagrant, FROM_FILE))
     assert done.status == 1
-    assert "`vagrant up source` ended with status 1: No usable default provider" in done.output
+    assert "`vagrant up source` ended with status 1: No usable default provider" in done.text
 
 
 def test_without_vagrant(room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,19 +114,19 @@ def test_without_vagrant(room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(room.path))
     done = room.vmforge("build", write_template(room, FROM_FILE))
     assert done.status == 1
-    assert "there is no `vagrant` on this machine" in done.output
+    assert "there is no `vagrant` on this machine" in done.text
 
 
 def test_the_next_run_ends_what_a_killed_one_left(vagrant) -> None:
     process = vagrant.start("build", write_template(vagrant, FROM_FILE, provision="sleep 100"))
     vagrant.wait_for_call("ssh-config")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.finish()
     assert vagrant.state["running"] == "source"
     vagrant.prepare_state(running="source")
     vagrant.forget_calls()
     done = vagrant.vmforge("build", write_template(vagrant, FROM_FILE))
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     assert vagrant.calls()[0][1:] == ["destroy", "--force", "source"]
 
 
@@ -150,7 +149,7 @@ def test_the_next_run_ends_what_a_killed_one_left(vagrant) -> None:
     ],
 )
 def test_mistakes(vagrant, options: str, message: str) -> None:
-    assert message in vagrant.vmforge("validate", write_template(vagrant, options)).output
+    assert message in vagrant.vmforge("validate", write_template(vagrant, options)).text
 
 
 # -- parts --------------------------------------------------------------------------------------------

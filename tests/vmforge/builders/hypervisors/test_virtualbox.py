@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,7 +90,7 @@ def virtualbox(room):
 def test_from_an_installer(virtualbox, write_template: Template, golden: Golden) -> None:
     template = write_template("virtualbox-iso", INSTALLED)
     done = virtualbox.vmforge("build", template.name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/virtualbox/iso.txt", virtualbox.story())
     output = virtualbox.work / "output-base"
     assert sorted(path.name for path in output.iterdir()) == ["packer-base-disk001.vmdk", "packer-base.ovf"]
@@ -105,7 +104,7 @@ def test_from_an_installer(virtualbox, write_template: Template, golden: Golden)
 def test_with_every_option(virtualbox, write_template: Template, golden: Golden) -> None:
     template = write_template("virtualbox-iso", EVERYTHING)
     done = virtualbox.vmforge("build", template.name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/virtualbox/everything.txt", virtualbox.story())
     assert [path.name for path in (virtualbox.work / "out").iterdir()] == ["appliance.ova"]
 
@@ -119,7 +118,7 @@ def test_old_and_new_versions(virtualbox, write_template: Template, version: str
     (virtualbox.work / "additions.iso").write_text("")
     options = INSTALLED + '\n  guest_additions_mode = "disable"\n'
     done = virtualbox.vmforge("build", write_template("virtualbox-iso", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     assert expected in virtualbox.story()
 
 
@@ -138,7 +137,7 @@ def test_from_an_appliance(virtualbox, write_template: Template, golden: Golden)
   skip_export            = true
 """
     done = virtualbox.vmforge("build", write_template("virtualbox-ovf", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/virtualbox/ovf.txt", virtualbox.story())
     assert list(virtualbox.state["machines"]) == ["packer-base"]
 
@@ -162,7 +161,7 @@ def test_on_a_machine_that_is_there(virtualbox, write_template: Template, golden
     existing_machine(virtualbox)
     options = ADOPTED.replace("base/result", "result") + "\n  force_delete_snapshot = true\n"
     done = virtualbox.vmforge("build", write_template("virtualbox-vm", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/virtualbox/vm.txt", virtualbox.story())
     assert virtualbox.state["machines"]["mine"]["snapshots"] == ["base", "result"]
 
@@ -184,11 +183,11 @@ def test_a_machine_of_the_users_is_put_back_when_the_build_fails(
 def test_snapshots_are_looked_for_first(virtualbox, write_template: Template) -> None:
     existing_machine(virtualbox)
     done = virtualbox.vmforge("build", write_template("virtualbox-vm", ADOPTED).name)
-    assert "`mine` has a snapshot `base/result`" in done.output
+    assert "`mine` has a snapshot `base/result`" in done.text
     options = ADOPTED.replace('"base"', '"bass"')
     done = virtualbox.vmforge("build", write_template("virtualbox-vm", options).name)
-    assert "the machine `mine` has no snapshot `bass`" in done.output
-    assert "it has `base`, `base/result`" in done.output
+    assert "the machine `mine` has no snapshot `bass`" in done.text
+    assert "it has `base`, `base/result`" in done.text
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------
@@ -197,8 +196,8 @@ def test_snapshots_are_looked_for_first(virtualbox, write_template: Template) ->
 def test_without_virtualbox(room, write_template: Template) -> None:
     done = room.vmforge("build", write_template("virtualbox-iso", INSTALLED).name)
     assert done.status == 1
-    assert "there is no `VBoxManage` on this machine" in done.output
-    assert "hint: install VirtualBox" in done.output
+    assert "there is no `VBoxManage` on this machine" in done.text
+    assert "hint: install VirtualBox" in done.text
 
 
 def test_what_virtualbox_says_is_shown_and_nothing_stays(virtualbox, write_template: Template) -> None:
@@ -206,7 +205,7 @@ def test_what_virtualbox_says_is_shown_and_nothing_stays(virtualbox, write_templ
     virtualbox.break_down(startvm=words)
     done = virtualbox.vmforge("build", write_template("virtualbox-iso", INSTALLED).name)
     assert done.status == 1
-    assert words in done.output
+    assert words in done.text
     assert virtualbox.state["machines"] == {}
     assert not (virtualbox.work / "output-base").exists()
 
@@ -217,7 +216,7 @@ def test_a_machine_of_that_name(virtualbox, write_template: Template) -> None:
     template = write_template("virtualbox-iso", INSTALLED)
     done = virtualbox.vmforge("build", template.name)
     assert done.status == 1
-    assert "VirtualBox has a machine `packer-base` already" in done.output
+    assert "VirtualBox has a machine `packer-base` already" in done.text
     assert "packer-base" in virtualbox.state["machines"]
     assert virtualbox.vmforge("build", "-force", template.name).status == 0
 
@@ -226,12 +225,12 @@ def test_the_next_run_ends_what_a_killed_one_left(virtualbox, write_template: Te
     template = write_template("virtualbox-iso", INSTALLED, provision="sleep 100")
     process = virtualbox.start("build", template.name)
     virtualbox.wait_for_call("keyboardputscancode")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.finish()
     assert virtualbox.state["machines"]["packer-base"]["state"] == "running"
     done = virtualbox.vmforge("build", write_template("virtualbox-iso", INSTALLED).name)
-    assert done.status == 0, done.output
-    assert "deleting the machine `packer-base` of a build that was killed" in done.output
+    assert done.status == 0, done.text
+    assert "deleting the machine `packer-base` of a build that was killed" in done.text
     assert virtualbox.state["machines"] == {}
 
 
@@ -240,9 +239,8 @@ def test_cancelled_in_the_middle(virtualbox, write_template: Template) -> None:
     process = virtualbox.start("build", template.name)
     virtualbox.wait_for_call("showvminfo")
     virtualbox.wait_for_call("keyboardputscancode")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
+    process.interrupt()
+    assert process.finish().status == 130
     assert virtualbox.state["machines"] == {}
     assert not (virtualbox.work / "output-base").exists()
 
@@ -264,4 +262,4 @@ def test_cancelled_in_the_middle(virtualbox, write_template: Template) -> None:
 )
 def test_mistakes(room, write_template: Template, options: str, message: str) -> None:
     template = write_template("virtualbox-iso", f"{INSTALLED}\n  {options}")
-    assert message in room.vmforge("validate", template.name).output
+    assert message in room.vmforge("validate", template.name).text

@@ -102,7 +102,7 @@ def write_vmware(vmware, write_template: Template) -> Iterator[Template]:
 
 def test_from_an_installer(vmware, write_vmware: Template, golden: Golden) -> None:
     done = vmware.vmforge("build", write_vmware("vmware-iso", INSTALLED).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/vmware/iso.txt", vmware.story())
     output = vmware.work / "output-base"
     assert sorted(path.name for path in output.iterdir()) == ["disk.vmdk", "packer-base.vmx"]
@@ -110,12 +110,12 @@ def test_from_an_installer(vmware, write_vmware: Template, golden: Golden) -> No
     keys = (vmware.folder / "keys").read_text().split()
     assert keys == ["+0xff1b", "-0xff1b", "+0xffe1", "+0x42", "-0x42", "-0xffe1", "+0xff0d", "-0xff0d"]
     assert (vmware.folder / "home" / "provisioned").exists()
-    assert "password" in done.output
+    assert "password" in done.text
 
 
 def test_with_every_option(vmware, write_vmware: Template, golden: Golden) -> None:
     done = vmware.vmforge("build", write_vmware("vmware-iso", EVERYTHING).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/vmware/everything.txt", vmware.story())
     golden("builders/vmware/everything.vmx", vmware.normal((vmware.work / "out" / "whole.vmx").read_text()))
     assert (vmware.work / "out" / "whole.ova").read_text() == "made of whole.vmx"
@@ -126,7 +126,7 @@ def test_the_file_of_a_new_machine(vmware, write_vmware: Template, golden: Golde
     vmware.break_down(start="Error: The operation was canceled")
     template = write_vmware("vmware-iso", EVERYTHING)
     done = vmware.vmforge("build", "-on-error=abort", template.name)
-    assert "The operation was canceled" in done.output
+    assert "The operation was canceled" in done.text
     golden("builders/vmware/new.vmx", vmware.normal((vmware.work / "out" / "whole.vmx").read_text()))
 
 
@@ -142,7 +142,7 @@ def test_with_templates_of_its_own(vmware, write_vmware: Template) -> None:
   disk_additional_size   = [512]
 """
     done = vmware.vmforge("build", write_vmware("vmware-iso", INSTALLED + options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     text = (vmware.work / "output-base" / "packer-base.vmx").read_text()
     assert 'displayname = "packer-base"\nguestos = "debian12-64"\n' in text
     assert 'scsi0:1.fileName = "disk-1.vmdk"\n' in text
@@ -166,7 +166,7 @@ def test_from_another_machine(vmware, write_vmware: Template, golden: Golden) ->
   disable_vnc     = true
 """
     done = vmware.vmforge("build", write_vmware("vmware-vmx", options).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     golden("builders/vmware/vmx.txt", vmware.story())
     text = (vmware.work / "output-base" / "packer-base.vmx").read_text()
     assert 'ide1:1.deviceType = "cdrom-raw"' in text
@@ -175,7 +175,7 @@ def test_from_another_machine(vmware, write_vmware: Template, golden: Golden) ->
 def test_from_an_appliance(vmware, write_vmware: Template) -> None:
     (vmware.work / "a.ova").write_text("appliance")
     done = vmware.vmforge("build", write_vmware("vmware-vmx", '  source_path = "a.ova"').name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     assert any(call[0] == "ovftool" and call[-1].endswith("packer-base.vmx") for call in vmware.calls())
 
 
@@ -185,7 +185,7 @@ def test_from_an_appliance(vmware, write_vmware: Template) -> None:
 def test_without_vmware(room, write_template: Template) -> None:
     done = room.vmforge("build", write_template("vmware-iso", INSTALLED).name)
     assert done.status == 1
-    assert "there is no `vmrun` on this machine" in done.output
+    assert "there is no `vmrun` on this machine" in done.text
 
 
 def test_a_failure_ends_the_machine(vmware, write_vmware: Template) -> None:
@@ -198,11 +198,11 @@ def test_a_failure_ends_the_machine(vmware, write_vmware: Template) -> None:
 def test_the_next_run_ends_what_a_killed_one_left(vmware, write_vmware: Template) -> None:
     process = vmware.start("build", write_vmware("vmware-iso", INSTALLED, provision="sleep 100").name)
     vmware.wait_for_call("getGuestIPAddress")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.finish()
     assert vmware.state["running"]
     done = vmware.vmforge("build", write_vmware("vmware-iso", INSTALLED).name)
-    assert done.status == 0, done.output
+    assert done.status == 0, done.text
     assert vmware.state["running"] == []
 
 
@@ -226,10 +226,10 @@ def test_esxi_is_another_builders(vmware, write_vmware: Template) -> None:
     template = write_vmware("vmware-iso", INSTALLED + options)
     checked = vmware.vmforge("validate", template.name)
     assert checked.status == 0
-    assert "use the builder `vsphere-iso`" in checked.output
+    assert "use the builder `vsphere-iso`" in checked.text
     done = vmware.vmforge("build", template.name)
     assert done.status == 1
-    assert "vmforge does not build on ESXi over SSH" in done.output
+    assert "vmforge does not build on ESXi over SSH" in done.text
     assert vmware.calls() == []
 
 
@@ -247,7 +247,7 @@ def test_esxi_is_another_builders(vmware, write_vmware: Template) -> None:
 )
 def test_mistakes(vmware, write_vmware: Template, options: str, message: str) -> None:
     template = write_vmware("vmware-iso", f"{INSTALLED}\n  {options}")
-    assert message in vmware.vmforge("validate", template.name).output
+    assert message in vmware.vmforge("validate", template.name).text
 
 
 # -- parts --------------------------------------------------------------------------------------------

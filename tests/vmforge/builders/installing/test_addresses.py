@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vmforge.builders.installing.addresses import host_address_towards, interface_address
+from vmforge.builders.installing.addresses import host_address_towards
 from vmforge.errors import HostError
-
-
-def test_on_an_interface() -> None:
-    assert interface_address("lo") == "127.0.0.1"
-    with pytest.raises(HostError, match="the interface `none0` has no address"):
-        interface_address("none0")
 
 
 def test_towards_a_host() -> None:

@@ -7,18 +7,11 @@ cover: it runs no machine, believes every parameter whose name it knows, has no 
 
 from __future__ import annotations
 
-import contextlib
 import email.parser
-import getpass
 import json
-import os
 import re
-import shutil
-import socket
 import ssl
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,10 +22,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 import trustme
 
-from vmforge.communicators import keys
+from tests.fakes.hypervisor_builds import running_guest
+from tests.fakes.openssh import OpenSsh
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-USER = getpass.getuser()
 NODE = "pve"
 
 # What the call that makes a machine takes; the API refuses others ("property is not defined in schema").
@@ -387,62 +379,7 @@ def proxmox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePro
     thread.join()
 
 
-@dataclass
-class Guest:
-    """sshd on this machine, as the guest of whatever machine says that it has its address."""
-
-    port: int
-    key: Path
-
-
 @pytest.fixture(scope="module")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    if SSHD is None:
-        pytest.skip("needs OpenSSH's server: apt-get install openssh-server")
-    folder = tmp_path_factory.mktemp("guest")
-    for name in ("host", "user"):
-        pair = keys.generate(keys.KeyType.ED25519, 0, "test")
-        pair.write_private(folder / name)
-        (folder / f"{name}.pub").write_text(f"{pair.public}\n")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    settings = (
-        f"Port {port}",
-        "ListenAddress 127.0.0.1",
-        f"HostKey {folder}/host",
-        f"AuthorizedKeysFile {folder}/user.pub",
-        f"PidFile {folder}/pid",
-        "StrictModes no",
-        "UsePAM no",
-        "PasswordAuthentication no",
-        "Subsystem sftp internal-sftp",
-    )
-    (folder / "sshd_config").write_text("\n".join((*settings, "")))
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    assert SSHD is not None
-    process = subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
-    )
-    wait_until(lambda: _accepts(port))
-    yield Guest(port, folder / "user")
-    process.terminate()
-    process.wait()
-
-
-def _accepts(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], None]:
-    return wait_until
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
+    with running_guest(tmp_path_factory.mktemp("guest")) as guest:
+        yield guest

@@ -15,67 +15,32 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.hypervisor_builds import ISO, HypervisorBuilds, write_iso
+from tests.fakes.openssh import OpenSsh, wait_until
 from vmforge.builders.proxmox import ProxmoxCloneBuilder, ProxmoxIsoBuilder
 from vmforge.communicators.none import NoneConnector
-from vmforge.communicators.ssh import SshConnector
 from vmforge.errors import Interrupted, MachineError, VmforgeError
 from vmforge.sdk import Artifact, BuildContext, Machine
 from vmforge.sdk.cloud import CloudError
-from vmforge.sdk.testing import RecordingUi, configure, fake_context
+from vmforge.sdk.testing import RecordingUi, configure
 
-ISO = b"the installer's ISO"
 BASE: dict[str, Any] = {"username": "root@pam", "password": "right", "node": "pve", "vm_interface": "eth0"}
 DISK = {"storage_pool": "local-lvm", "disk_size": "10G"}
 
 
 @pytest.fixture
 def iso(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("VMFORGE_CACHE_DIR", str(tmp_path / "cache"))
-    file = tmp_path / "debian.iso"
-    file.write_bytes(ISO)
-    return str(file)
+    return write_iso(tmp_path, monkeypatch)
 
 
-class Builds:
-    """Runs builds on the counterpart."""
+class Builds(HypervisorBuilds):
+    def __init__(self, proxmox: Any, guest: OpenSsh, scratch: Path) -> None:
+        super().__init__(guest, scratch)
+        self.proxmox = proxmox
 
-    def __init__(self, proxmox: Any, guest: Any, scratch: Path) -> None:
-        self.proxmox, self.guest, self.scratch = proxmox, guest, scratch
-        self.ui = RecordingUi()
-        self.provision: Callable[[Machine], None] = lambda machine: None
-        self.changes: dict[str, Any] = {"started": 1_700_000_000.0}
-        (scratch / "state").mkdir(parents=True)
-        (scratch / "state" / "host-id").write_text("0badcafe")
-
-    def context(self) -> BuildContext:
-        options = {
-            "ssh_username": os.environ.get("USER", "root"),
-            "ssh_private_key_file": str(self.guest.key),
-            "ssh_port": self.guest.port,
-            "ssh_timeout": "20s",
-        }
-        return fake_context(
-            self.scratch,
-            ui=self.ui,
-            connector=configure(SshConnector, options),
-            provision=lambda machine: self.provision(machine),  # noqa: PLW0108  # it is set later
-            **self.changes,
-        )
-
-    def run(self, kind: Any, context: BuildContext | None = None, **options: Any) -> Artifact:
-        context = context or self.context()
-        builder = configure(kind, {"proxmox_url": self.proxmox.url, **BASE, **options})
-        assert isinstance(builder, kind)
-        error: BaseException | None = None
-        try:
-            artifact = builder.build(context)  # type: ignore[attr-defined]
-            assert artifact is not None
-            return artifact  # type: ignore[no-any-return]
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            context.steps.release(error)
+    @property
+    def access(self) -> dict[str, Any]:
+        return {"proxmox_url": self.proxmox.url, **BASE}
 
     def install(self, iso: str, context: BuildContext | None = None, **options: Any) -> Artifact:
         source = {"iso_url": iso, "iso_checksum": "none", "iso_storage_pool": "local", "disks": [DISK]}
@@ -83,7 +48,7 @@ class Builds:
 
 
 @pytest.fixture
-def builds(proxmox: Any, guest: Any, tmp_path: Path) -> Builds:
+def builds(proxmox: Any, guest: OpenSsh, tmp_path: Path) -> Builds:
     return Builds(proxmox, guest, tmp_path / "scratch")
 
 
@@ -370,7 +335,7 @@ build {{
 """
 
 
-def kill_a_build(builds: Builds, iso: str, folder: Path, eventually: Any) -> Path:
+def kill_a_build(builds: Builds, iso: str, folder: Path) -> Path:
     """Kill a build whose machine runs; its template, which then waits no more."""
     proxmox, guest = builds.proxmox, builds.guest
     values = {"url": proxmox.url, "iso": iso, "key": guest.key, "port": guest.port, "user": "root"}
@@ -379,7 +344,7 @@ def kill_a_build(builds: Builds, iso: str, folder: Path, eventually: Any) -> Pat
     command = [sys.executable, "-m", "vmforge", "build", str(template)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: any(vm.status == "running" for vm in proxmox.vms.values()))
+        wait_until(lambda: any(vm.status == "running" for vm in proxmox.vms.values()))
         alive = vmforge("cleanup", "--cloud", str(template))
         assert "is running" in alive.stdout, alive.stdout + alive.stderr
     finally:
@@ -396,10 +361,10 @@ def vmforge(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_next_build_deletes_what_a_killed_one_left(
-    builds: Builds, iso: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Any
+    builds: Builds, iso: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VMFORGE_STATE_DIR", str(tmp_path / "state"))
-    template = kill_a_build(builds, iso, tmp_path, eventually)
+    template = kill_a_build(builds, iso, tmp_path)
     done = vmforge("build", str(template))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "deleting what a killed build left" in done.stdout
@@ -408,10 +373,10 @@ def test_the_next_build_deletes_what_a_killed_one_left(
 
 
 def test_cleanup_deletes_what_a_killed_build_left(
-    builds: Builds, iso: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Any
+    builds: Builds, iso: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VMFORGE_STATE_DIR", str(tmp_path / "state"))
-    template = kill_a_build(builds, iso, tmp_path, eventually)
+    template = kill_a_build(builds, iso, tmp_path)
     done = vmforge("cleanup", "--cloud", "--yes", str(template))
     assert done.returncode == 0, done.stdout + done.stderr
     assert builds.proxmox.vms == {}

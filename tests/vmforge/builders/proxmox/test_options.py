@@ -128,6 +128,20 @@ def test_what_is_wrong_with_an_installation(options: dict[str, Any], summary: st
 
 
 @pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"boot_wait": "auto", "boot_command": ["x"]}, "set a time"),
+        ({"boot_command": ['<wait "login:">']}, "wait for a time instead"),
+        ({"boot_command": ['<wait "login:">'], "boot_config": "debian-13"}, "a `boot_command` of your own"),
+    ],
+)
+def test_what_to_do_about_a_screen_that_cannot_be_waited_for(options: dict[str, Any], hint: str) -> None:
+    problems = ProxmoxIsoBuilder.check(iso_config(**{**ISO, **options}))
+    (unseen,) = [problem for problem in problems if "cannot be waited for" in problem.summary]
+    assert hint in unseen.hint
+
+
+@pytest.mark.parametrize(
     ("options", "summary"),
     [
         ({}, "a clone has either `clone_vm` or `clone_vm_id`"),

@@ -9,13 +9,13 @@ from typing import cast
 
 import pytest
 
-from vmforge.sdk.connection import Connection
 from vmforge.builders.qemu.guest import Guest, Watch, screen_of
 from vmforge.errors import CommunicatorError, HostError, Interrupted, MachineError, VmforgeError
 from vmforge.hypervisor.connection import Hypervisor
 from vmforge.hypervisor.domain import DomainSpec
 from vmforge.hypervisor.machine import SavedMemory, VirtualMachine
 from vmforge.sdk import Cancellation, Endpoint, Size
+from vmforge.sdk.connection import Connection
 from vmforge.sdk.testing import FakeCommunicator, FakeConnector, fake_context
 
 SPEC = DomainSpec("vmforge-0123456789ab", "6f1f3a52-2a58-4c43-9d5c-0f4b7d0c6c11", Size.parse("512M"))

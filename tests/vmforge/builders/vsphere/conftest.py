@@ -7,15 +7,11 @@ runs no machine, checks few specifications, has no privileges, and takes any fil
 
 from __future__ import annotations
 
-import contextlib
-import getpass
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +19,9 @@ from typing import Any
 import pytest
 import trustme
 
-from vmforge.communicators import keys
+from tests.fakes.hypervisor_builds import running_guest
+from tests.fakes.openssh import OpenSsh
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-USER = getpass.getuser()
 SOURCES = Path(__file__).parent / "vcsim"
 GOVMOMI = Path("/usr/share/gocode/src/github.com/vmware/govmomi")
 PACKAGES = "apt-get install golang-go golang-github-vmware-govmomi-dev"
@@ -138,61 +133,7 @@ def vcenter(vcsim_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     process.stdout.close()
 
 
-@dataclass
-class Guest:
-    """sshd on this machine, as the guest of whatever machine says that it has its address."""
-
-    port: int
-    key: Path
-
-
 @pytest.fixture(scope="module")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    if SSHD is None:
-        pytest.skip("needs OpenSSH's server: apt-get install openssh-server")
-    folder = tmp_path_factory.mktemp("guest")
-    for name in ("host", "user"):
-        pair = keys.generate(keys.KeyType.ED25519, 0, "test")
-        pair.write_private(folder / name)
-        (folder / f"{name}.pub").write_text(f"{pair.public}\n")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    settings = (
-        f"Port {port}",
-        "ListenAddress 127.0.0.1",
-        f"HostKey {folder}/host",
-        f"AuthorizedKeysFile {folder}/user.pub",
-        f"PidFile {folder}/pid",
-        "StrictModes no",
-        "UsePAM no",
-        "PasswordAuthentication no",
-        "Subsystem sftp internal-sftp",
-    )
-    (folder / "sshd_config").write_text("\n".join((*settings, "")))
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    process = subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
-    )
-    wait_until(lambda: _accepts(port))
-    yield Guest(port, folder / "user")
-    process.terminate()
-    process.wait()
-
-
-def _accepts(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], None]:
-    return wait_until
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
+    with running_guest(tmp_path_factory.mktemp("guest")) as guest:
+        yield guest

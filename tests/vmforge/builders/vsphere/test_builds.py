@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,53 +21,29 @@ from typing import Any
 import pytest
 
 from http_server import Server
+from tests.fakes.hypervisor_builds import HypervisorBuilds, write_iso
+from tests.fakes.openssh import OpenSsh, wait_until
 from vmforge.builders.vsphere import VsphereCloneBuilder, VsphereIsoBuilder
 from vmforge.builders.vsphere.client import Access
 from vmforge.builders.vsphere.library import Libraries
 from vmforge.builders.vsphere.post_processors import VsphereTemplatePostProcessor, VsphereUploadPostProcessor
-from vmforge.communicators.ssh import SshConnector
 from vmforge.errors import CommunicatorError, Interrupted, VmforgeError
 from vmforge.sdk import Artifact, BuildContext, Cancellation, FileArtifact, Machine, Secret
-from vmforge.sdk.testing import RecordingUi, configure, fake_context
+from vmforge.sdk.testing import configure
 
-ISO = b"the installer's ISO"
 # The simulator's guests have no VMware Tools; it takes their address from this setting.
 ADDRESS = {"SET.guest.ipAddress": "127.0.0.1"}
 
 
 @pytest.fixture
 def iso(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("VMFORGE_CACHE_DIR", str(tmp_path / "cache"))
-    file = tmp_path / "debian.iso"
-    file.write_bytes(ISO)
-    return str(file)
+    return write_iso(tmp_path, monkeypatch)
 
 
-class Builds:
-    """Runs builds on the counterpart."""
-
-    def __init__(self, vcenter: Any, guest: Any, scratch: Path) -> None:
-        self.vcenter, self.guest, self.scratch = vcenter, guest, scratch
-        self.ui = RecordingUi()
-        self.provision: Callable[[Machine], None] = lambda machine: None
-        self.changes: dict[str, Any] = {"started": 1_700_000_000.0}
-        (scratch / "state").mkdir(parents=True)
-        (scratch / "state" / "host-id").write_text("0badcafe")
-
-    def context(self) -> BuildContext:
-        options = {
-            "ssh_username": os.environ.get("USER", "root"),
-            "ssh_private_key_file": str(self.guest.key),
-            "ssh_port": self.guest.port,
-            "ssh_timeout": "20s",
-        }
-        return fake_context(
-            self.scratch,
-            ui=self.ui,
-            connector=configure(SshConnector, options),
-            provision=lambda machine: self.provision(machine),  # noqa: PLW0108  # it is set later
-            **self.changes,
-        )
+class Builds(HypervisorBuilds):
+    def __init__(self, vcenter: Any, guest: OpenSsh, scratch: Path) -> None:
+        super().__init__(guest, scratch)
+        self.vcenter = vcenter
 
     @property
     def access(self) -> dict[str, Any]:
@@ -81,20 +57,6 @@ class Builds:
             "ip_settle_timeout": "0s",
         }
 
-    def run(self, kind: Any, context: BuildContext | None = None, **options: Any) -> Artifact:
-        context = context or self.context()
-        builder: Any = configure(kind, {**self.access, **options})
-        error: BaseException | None = None
-        try:
-            artifact = builder.build(context)
-            assert artifact is not None
-            return artifact  # type: ignore[no-any-return]
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            context.steps.release(error)
-
     def install(self, iso: str, context: BuildContext | None = None, **options: Any) -> Artifact:
         source = {
             "iso_url": iso,
@@ -107,7 +69,7 @@ class Builds:
 
 
 @pytest.fixture
-def builds(vcenter: Any, guest: Any, tmp_path: Path) -> Builds:
+def builds(vcenter: Any, guest: OpenSsh, tmp_path: Path) -> Builds:
     return Builds(vcenter, guest, tmp_path / "scratch")
 
 
@@ -396,7 +358,7 @@ build {{
 
 
 def test_the_next_build_deletes_what_a_killed_one_left(
-    builds: Builds, iso: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Any
+    builds: Builds, iso: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VMFORGE_STATE_DIR", str(tmp_path / "state"))
     vcenter, guest = builds.vcenter, builds.guest
@@ -411,7 +373,7 @@ def test_the_next_build_deletes_what_a_killed_one_left(
         return machine is not None and machine.runtime.powerState == "poweredOn"
 
     try:
-        eventually(runs)
+        wait_until(runs)
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()

@@ -144,7 +144,7 @@ class BucketImport:
     def _upload(self, enter: Enter) -> dict[str, str]:
         """Send the file; returns where it is."""
         config, path = self.config, file_of(self.artifact, self.config.format)
-        bucket, key = config.s3_bucket_name, config.s3_key_name or f"{self.mark.name}.{config.format.value}"
+        bucket, key = config.s3_bucket_name, config.s3_key_name or self._own_key()
         extra: dict[str, Any] = {}
         if config.s3_encryption:
             extra["ServerSideEncryption"] = config.s3_encryption
@@ -166,6 +166,11 @@ class BucketImport:
             )
         )
         return {"S3Bucket": bucket, "S3Key": key}
+
+    def _own_key(self) -> str:
+        """Its name tells whose it is; one that stays is nobody's to delete."""
+        stem = f"vmforge-{self.mark.product_name}" if self.config.skip_clean else self.mark.name
+        return f"{stem}.{self.config.format.value}"
 
     @staticmethod
     def left(account: Account, config: ImportConfig) -> Iterator[Leftover]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,21 @@ from vmforge.builders.amazon.options.access import api_of
 from vmforge.builders.amazon.options.ami import AmiConfig
 from vmforge.builders.amazon.options.blocks import Architecture, BootMode
 from vmforge.builders.amazon.registering import wait_for_snapshots
-from vmforge.errors import VmforgeError
 from vmforge.hypervisor import disks
 from vmforge.sdk import Appliance, Artifact, BuildContext, FirmwareKind, PostProcessor, Problem, Processed
 from vmforge.sdk.appliance import appliance_of
 from vmforge.sdk.cancellation import Cancellation
-from vmforge.sdk.cloud import CloudArtifact, Leftover, Resource, RunMark, delete_quietly
-from vmforge.sdk.cloud.recipe import delete_what_dead_builds_left
-from vmforge.sdk.cloud.records import Record
+from vmforge.sdk.cloud import (
+    CloudArtifact,
+    Leftover,
+    Resource,
+    RunMark,
+    delete_quietly,
+    make,
+    note_build,
+    sweep_after,
+    work_aside,
+)
 from vmforge.sdk.network import RemoteInput
 
 BUILDER_ID = "packer.post-processor.amazon-import"
@@ -47,20 +54,13 @@ class AmazonImportPostProcessor(PostProcessor[ImportConfig]):
         yield api_of(config)
 
     def process(self, context: BuildContext, artifact: Artifact) -> Processed:
-        # its own flag, as a build in a cloud has: there is much to delete once it is set
-        cancellation = Cancellation()
-        with context.cancellation.on_cancel(cancellation.cancel):
-            run = _Import(self.config, replace(context, cancellation=cancellation), artifact)
-            try:
-                return Processed(run.run(), keep_input=False)
-            finally:
-                run.close()
+        made = work_aside(context, lambda working: _Import(self.config, working, artifact).run())
+        return Processed(made, keep_input=False)
 
     def leftovers(self, context: BuildContext) -> Iterable[Leftover]:
-        """What imports have left; see `Builder.leftovers`."""
         account = Account(self.config, context.network, Cancellation())
         try:
-            return [*find_leftovers(account, ()), *BucketImport.left(account, self.config)]
+            return list(_leftovers(account, self.config))
         finally:
             account.close()
 
@@ -70,7 +70,6 @@ class _Import:
     config: ImportConfig
     context: BuildContext
     artifact: Artifact
-    stack: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         self.account = Account(self.config, self.context.network, self.context.cancellation)
@@ -83,21 +82,19 @@ class _Import:
     def run(self) -> Artifact:
         if self.config.way is not Method.EBS_DIRECT:
             file_of(self.artifact, self.config.format)  # before anything is asked
-        place = self.account.place
-        with Record(self.context, self.mark, place):
-            delete_what_dead_builds_left(self.context, place, self._leftovers)
-            try:
-                with ExitStack() as stack:
-                    self.stack = stack
-                    self._make()
-                    return self._finish()
-            except BaseException:
-                self._sweep()
-                raise
+        for account in (self.account, self.deleting):
+            self.context.steps.enter("Opening the cloud", closing(account), quiet=True)
+        left = partial(_leftovers, self.deleting, self.config)
+        note_build(self.context, self.mark, self._place, left)
+        sweep_after(self.context, self.mark, left)
+        self._make()
+        return self._finish()
 
-    def close(self) -> None:
-        self.account.close()
-        self.deleting.close()
+    @property
+    def _place(self) -> str:
+        """Builders look for what is left too, but not in a bucket."""
+        bucket = self.config.s3_bucket_name
+        return f"{self.account.place} and `s3://{bucket}`" if bucket else self.account.place
 
     def _make(self) -> None:
         if self.config.ami_name:
@@ -127,8 +124,7 @@ class _Import:
         return BucketImport(self.config, self.context, self.account, self.deleting, self.mark, self.artifact)
 
     def _enter(self, resource: Resource[Any]) -> str:
-        self.context.ui.message(resource.title[0].lower() + resource.title[1:])
-        return str(self.stack.enter_context(resource))
+        return str(make(self.context.steps, resource))
 
     def _written(self, disk: Path) -> Resource[str]:
         """A snapshot that is written block by block."""
@@ -182,18 +178,10 @@ class _Import:
 
         return CloudArtifact(BUILDER_ID, id, f"AMIs were created:\n{listed}", delete, {"images": made})
 
-    def _leftovers(self) -> Iterator[Leftover]:
-        yield from find_leftovers(self.deleting, ())
-        yield from BucketImport.left(self.deleting, self.config)
 
-    def _sweep(self) -> None:
-        """Delete what was made without an answer that said so."""
-        try:
-            for leftover in self._leftovers():
-                if leftover.mark.is_same(self.mark):
-                    leftover.delete()
-        except VmforgeError as error:  # the import's own failure is what is to be told
-            self.context.ui.warn(f"could not look for what is left: {error.message}")
+def _leftovers(account: Account, config: ImportConfig) -> Iterator[Leftover]:
+    yield from find_leftovers(account, ())
+    yield from BucketImport.left(account, config)
 
 
 def register_request(config: ImportConfig, appliance: Appliance, snapshots: Sequence[str]) -> dict[str, Any]:

@@ -32,7 +32,9 @@ class Room:
         return self._state
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        STATE.write_text(json.dumps(self._state))
+        staged = STATE.with_suffix(".new")  # a test may read the state at any time
+        staged.write_text(json.dumps(self._state))
+        staged.replace(STATE)
         self._lock.close()
 
 
