@@ -13,5 +13,6 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy
-check pytest -n auto --dist worksteal "$@"
+# most tests wait for a process or a server: two for each processor
+check pytest -n $(($(nproc) * 2)) --dist worksteal "$@"
 exit $status
