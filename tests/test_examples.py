@@ -17,6 +17,7 @@ LEGACY = sorted(path for path in (ROOT / "examples").glob("*/*.json"))
 VARIABLES = {
     "debian-12": ["-var", "mirror_host=mirror.example"],
     "three-clouds": ["-var", "project=web-images"],
+    "redis.json": ["-var", "do_token=not-a-token"],
     "ami.json": ["-var", "source_ami=ami-0123456789abcdef0"],
 }
 
