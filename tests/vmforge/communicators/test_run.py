@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from paramiko.common import MSG_CHANNEL_EOF
 
 from vmforge.communicators.ssh import commands
 from vmforge.errors import CommunicatorError, Interrupted
@@ -168,3 +169,22 @@ def test_shell_that_does_not_read_commands_gets_them_as_they_are(
 ) -> None:
     monkeypatch.setattr("vmforge.communicators.ssh.discretion._FROM_INPUT", "no-such-command")
     assert collect(discreet(client, sshd), "echo CANARY")[1] == [("CANARY", False)]
+
+
+def test_an_end_of_input_that_is_late_breaks_nothing(
+    client: Any, sshd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command has ended, and its channel is closed, before it is told that no input comes."""
+    communicator = client.connect(sshd)
+    transport = communicator._session.transport
+    send = transport._send_user_message
+
+    def send_late(message: Any) -> None:
+        if message.asbytes()[0] == MSG_CHANNEL_EOF:
+            time.sleep(0.3)
+        send(message)
+
+    monkeypatch.setattr(transport, "_send_user_message", send_late)
+    assert communicator.run("true") == 0
+    assert communicator.run("true") == 0
+    assert transport.is_active()

@@ -139,7 +139,7 @@ class ChaChaPacketizer(Packetizer):
 
 
 class ChaChaTransport(paramiko.Transport):
-    """paramiko's transport, which can agree on this cipher too."""
+    """paramiko's transport, which can agree on this cipher too, and whose reader never waits for new keys."""
 
     _cipher_info = paramiko.Transport._cipher_info | {  # type: ignore[attr-defined]
         NAME: {"class": ChaChaPoly, "block-size": _PADDED_TO, "key-size": 64, "iv-size": 0, "is_aead": True}
@@ -148,6 +148,20 @@ class ChaChaTransport(paramiko.Transport):
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock, packetizer_class=ChaChaPacketizer)
+        self._held: list[paramiko.Message] = []
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        # the reader answers the close of a channel: waiting for new keys would keep it from agreeing on them
+        if threading.current_thread() is self and not self.clear_to_send.is_set():
+            self._held.append(data)
+            return
+        super()._send_user_message(data)  # type: ignore[misc]
+
+    def _parse_newkeys(self, m: paramiko.Message) -> None:
+        super()._parse_newkeys(m)  # type: ignore[misc]
+        held, self._held = self._held, []
+        for message in held:
+            super()._send_user_message(message)  # type: ignore[misc]
 
 
 def _ours(engine: Any) -> ChaChaPoly | None:

@@ -15,6 +15,7 @@ from paramiko.agent import AgentRequestHandler
 
 from vmforge.communicators.readiness import Deadline
 from vmforge.communicators.ssh.discretion import Discretion
+from vmforge.communicators.ssh.ending import end_input
 from vmforge.communicators.ssh.session import Session, in_packets, lost
 from vmforge.errors import CommunicatorError
 from vmforge.sdk import Output
@@ -65,7 +66,7 @@ def run_command(
         channel.exec_command(line)
         for piece in in_packets(said):
             channel.sendall(piece)
-        channel.shutdown_write()
+        end_input(channel)
         deadline = Deadline(timeout)
         _stream(channel, output or _ignore, deadline)
         if not _ended(channel, deadline):

@@ -8,6 +8,7 @@ import threading
 
 import paramiko
 
+from vmforge.communicators.ssh.ending import end_input
 from vmforge.communicators.ssh.session import PACKET
 
 
@@ -47,7 +48,7 @@ def _send(channel: paramiko.Channel, connection: socket.socket, half_close: bool
         while data := connection.recv(PACKET):
             channel.sendall(data)
         if half_close:
-            channel.shutdown_write()
+            end_input(channel)
             return
     # also when the channel broke: the other way waits for it
     _close(channel)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from vmforge.communicators.ssh import transfer
+from vmforge.communicators.ssh.ending import end_input
 from vmforge.communicators.ssh.session import PACKET, Session, in_packets, lost
 from vmforge.sdk.local_files import Advance
 
@@ -45,7 +46,7 @@ class Pipe:
 
     def end(self) -> None:
         """There is no more input."""
-        self._channel.shutdown_write()
+        end_input(self._channel)
 
     def read_all(self) -> bytes:
         """All that is left of the output."""

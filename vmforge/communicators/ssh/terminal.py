@@ -14,6 +14,7 @@ from types import FrameType
 
 import paramiko
 
+from vmforge.communicators.ssh.ending import end_input
 from vmforge.communicators.ssh.session import Session
 
 _CHUNK = 32 * 1024
@@ -51,7 +52,7 @@ def _exchange(channel: paramiko.Channel) -> None:
             if typed:
                 channel.sendall(typed)
             else:
-                channel.shutdown_write()
+                end_input(channel)
                 sources.remove(_INPUT)
 
 
